@@ -1,0 +1,128 @@
+"""`CacheConfig`: every setting, its bounds and its default; the one place that reads the environment.
+
+A setting comes from the keyword argument, else from `SEMCACHE_<NAME>`, else from the default here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from semcache_integrations.core.errors import ConfigurationError
+
+ENV_PREFIX = "SEMCACHE_"
+DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+Similarity = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class CacheConfig(BaseModel):
+    """Settings of a `SemanticCache`. Frozen; an unknown name is an error.
+
+    Attributes:
+        path: Directory of the embedded store, which then survives restarts; None keeps it in a temporary one.
+        url: Address of a Qdrant server, instead of the embedded store.
+        api_key: The server's key.
+        prefer_grpc: Talk gRPC to the server instead of REST.
+        collections: One server collection per LLM model, or one shared by all for gateways with hundreds.
+        collection_prefix: First word of every collection's name.
+        embedding_model: A fastembed model's name; the default one is installed by `semcache model install`.
+        hash_only: Exact repeats only, in memory: no model is loaded, nothing is stored.
+        similarity_threshold: Least cosine of a semantic hit, in 0-1.
+        rejection_threshold: Second, stricter bar on what passed the first; None for no second bar.
+        top_k: How many neighbours are considered.
+        vetoes: Refuse neighbours that differ in numbers, names, negation and the like, however similar.
+        ttl_s: Seconds that an entry lives; None for ever.
+        ttl_sliding: An access renews the TTL.
+        ttl_cap_s: Seconds after which even a renewed entry expires.
+        max_entries: Most entries in the in-process tier; the least recently used goes first.
+        max_bytes: Most bytes of text and payload in the in-process tier.
+        local_ttl_s: Seconds for which the in-process tier answers without asking the store again; None
+            means no limit for the embedded store, which nobody else writes, and 300 for a server.
+        lookup_budget_s: Seconds that the store may take in one look-up, beyond the embedding.
+        embed_timeout_s: Seconds that one embedding may take, the loading of the model included.
+        verify_timeout_s: Seconds that the verifier may take for one look-up.
+        background_writes: Write on a thread of our own; None means yes for a server, no for the embedded
+            store, whose write takes about as long as the hand-over.
+        max_pending_writes: Length of that thread's queue; what does not fit is dropped and counted.
+        secret: Keys the namespaces and signs the entries: a foreign or tampered entry is a miss.
+        tenant: Tenant of every request that names none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str | os.PathLike[str] | None = None
+    url: str | None = None
+    api_key: SecretStr | None = None
+    prefer_grpc: bool = False
+    collections: Literal["per_model", "shared"] = "per_model"
+    collection_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "semcache"
+    embedding_model: Annotated[str, Field(min_length=1)] = DEFAULT_EMBEDDING_MODEL
+    hash_only: bool = False
+    similarity_threshold: Similarity = 0.88
+    rejection_threshold: Similarity | None = None
+    top_k: Annotated[int, Field(ge=1, le=100)] = 10
+    vetoes: bool = True
+    ttl_s: Seconds | None = None
+    ttl_sliding: bool = False
+    ttl_cap_s: Seconds | None = None
+    max_entries: Count = 10_000
+    max_bytes: Count = 64 * 2**20
+    local_ttl_s: Seconds | None = None
+    lookup_budget_s: Seconds = 0.25
+    embed_timeout_s: Seconds = 5.0
+    verify_timeout_s: Seconds = 5.0
+    background_writes: bool | None = None
+    max_pending_writes: Count = 1_000
+    secret: SecretStr | None = None
+    tenant: str = ""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> CacheConfig:
+        if self.path is not None and self.url is not None:
+            raise ValueError("give path= (embedded store) or url= (Qdrant server), not both")
+        if self.hash_only and (self.path is not None or self.url is not None):
+            raise ValueError("hash_only keeps nothing outside this process: drop path=/url=, or drop hash_only")
+        if self.rejection_threshold is not None and self.rejection_threshold < self.similarity_threshold:
+            raise ValueError("rejection_threshold is a second bar: it must be at least similarity_threshold")
+        if self.ttl_sliding and self.ttl_s is None:
+            raise ValueError("ttl_sliding renews ttl_s: give ttl_s as well")
+        return self
+
+
+def load_config(config: CacheConfig | None = None, /, **settings: Any) -> CacheConfig:  # Any: pydantic checks
+    """Build a `CacheConfig` from a ready one, keyword arguments and `SEMCACHE_*`, in this order of precedence.
+
+    Args:
+        config: A ready configuration; keyword arguments override its fields, the environment does not.
+        **settings: Fields of `CacheConfig`.
+
+    Raises:
+        ConfigurationError: A name is unknown or a value out of bounds; the message says which and why.
+    """
+    base: Mapping[str, Any] = config.model_dump(exclude_unset=True) if config else _from_environment()
+    try:
+        return CacheConfig.model_validate({**base, **settings})
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error)) from None
+
+
+def _from_environment() -> dict[str, str]:
+    names = {ENV_PREFIX + name.upper(): name for name in CacheConfig.model_fields}
+    return {names[key]: value for key, value in os.environ.items() if key in names and value != ""}
+
+
+def _explain(error: ValidationError) -> str:
+    lines = ["the cache's configuration cannot work:"]
+    for problem in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in problem["loc"])
+        what = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            what = f"no such setting; there are: {', '.join(sorted(CacheConfig.model_fields))}"
+        lines.append(f"  {where + ': ' if where else ''}{what}")
+    return "\n".join(lines)

@@ -1,0 +1,149 @@
+"""PLUG-INS: what an embedder, a store, a verifier and a hook must do. No implementation, no third party.
+
+Implement the sync half and you have both: the async half runs it in a thread until you override it.
+A forgotten method fails at construction, with its name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from semcache_integrations.core.models import (
+    CacheEntry,
+    CacheEvent,
+    CacheRequest,
+    Candidate,
+    Namespace,
+    Selector,
+    Vector,
+)
+
+
+class Embedder(Protocol):
+    """Turns a text into a vector."""
+
+    name: str
+    """Identity of the vector space, variant included: another name never meets these vectors."""
+    dimension: int
+
+    @abstractmethod
+    def embed(self, text: str) -> Vector | None:
+        """Return the unit vector of `text`, or None where the encoder is blind.
+
+        Blind means: the text is blank, longer than the window, or mostly unknown tokens. The engine then
+        stays in the exact tiers. Blocks; called on a worker thread.
+
+        Raises:
+            EmbeddingError: the encoder failed.
+        """
+        ...
+
+    async def aembed(self, text: str) -> Vector | None:
+        """Async twin of `embed`."""
+        return await asyncio.to_thread(self.embed, text)
+
+    def close(self) -> None:
+        """Free what the embedder holds."""
+        return
+
+
+class Store(Protocol):
+    """Keeps entries with their vectors, each in its namespace.
+
+    Isolation is a filter inside every call, never a check afterwards. Every method may raise
+    `StoreError` and nothing else.
+    """
+
+    in_process: bool
+    """True if calls take microseconds and never wait for I/O: they then run on the caller's thread."""
+
+    @abstractmethod
+    def get(self, namespace: Namespace, entry_id: str) -> CacheEntry | None:
+        """Return the entry with this id in this namespace, expired or not; an unreadable one is None."""
+        ...
+
+    @abstractmethod
+    def search(self, namespace: Namespace, vector: Vector, limit: int) -> Sequence[Candidate]:
+        """Return up to `limit` nearest entries of this namespace, best first."""
+        ...
+
+    @abstractmethod
+    def put(self, entry: CacheEntry, vector: Vector | None) -> None:
+        """Write or overwrite an entry; without a vector it can be found by id only."""
+        ...
+
+    @abstractmethod
+    def touch(self, entry: CacheEntry) -> None:
+        """Write the entry's new `expires_at` and signature; do nothing if it is gone."""
+        ...
+
+    @abstractmethod
+    def delete(self, selector: Selector) -> int:
+        """Delete what is selected; return how many entries that were."""
+        ...
+
+    @abstractmethod
+    def count(self) -> int:
+        """Return how many entries there are."""
+        ...
+
+    def flush(self) -> None:
+        """Make all that was written durable."""
+        return
+
+    def close(self) -> None:
+        """Flush, and free what the store holds; closing twice is fine."""
+        return
+
+    async def aget(self, namespace: Namespace, entry_id: str) -> CacheEntry | None:
+        """Async twin of `get`."""
+        return await asyncio.to_thread(self.get, namespace, entry_id)
+
+    async def asearch(self, namespace: Namespace, vector: Vector, limit: int) -> Sequence[Candidate]:
+        """Async twin of `search`."""
+        return await asyncio.to_thread(self.search, namespace, vector, limit)
+
+    async def aput(self, entry: CacheEntry, vector: Vector | None) -> None:
+        """Async twin of `put`."""
+        await asyncio.to_thread(self.put, entry, vector)
+
+    async def atouch(self, entry: CacheEntry) -> None:
+        """Async twin of `touch`."""
+        await asyncio.to_thread(self.touch, entry)
+
+    async def adelete(self, selector: Selector) -> int:
+        """Async twin of `delete`."""
+        return await asyncio.to_thread(self.delete, selector)
+
+    async def acount(self) -> int:
+        """Async twin of `count`."""
+        return await asyncio.to_thread(self.count)
+
+    async def aclose(self) -> None:
+        """Async twin of `close`."""
+        await asyncio.to_thread(self.close)
+
+
+class Verifier(Protocol):
+    """Has the last word on a semantic candidate: a cross-encoder, a judge LLM, a rule of yours."""
+
+    @abstractmethod
+    def verify(self, request: CacheRequest, candidate: Candidate) -> bool:
+        """Return whether the candidate's answer may be served for this request."""
+        ...
+
+    async def averify(self, request: CacheRequest, candidate: Candidate) -> bool:
+        """Async twin of `verify`."""
+        return await asyncio.to_thread(self.verify, request, candidate)
+
+
+class EventHook(Protocol):
+    """Is told what happened. Called on the caller's path: keep it short. What it raises is logged."""
+
+    @abstractmethod
+    def __call__(self, event: CacheEvent) -> None:
+        """Take note of one event."""
+        ...
