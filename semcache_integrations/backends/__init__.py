@@ -1,0 +1,1 @@
+"""DOES: one file per third party, and nothing that decides."""
