@@ -33,6 +33,9 @@ INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT: Final = "last_hidden_state"
 WEIGHTS: Final = "model.safetensors"
 
+PREPROCESSED: Final = {"onnx.quant.pre_process": "onnxruntime.quant"}
+"""Tells the quantiser that there is nothing to simplify: without it, it warns through the root logger."""
+
 ACTIVATIONS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "gelu": ("Gelu", {}),
     "gelu_new": ("Gelu", {"approximate": "tanh"}),
@@ -154,6 +157,7 @@ class _Graph:
         graph = helper.make_graph(self._nodes, "bert", inputs, [output], list(self._constants.values()))
         opset = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
+        helper.set_model_props(model, PREPROCESSED)
         onnx.checker.check_model(model)
         return model
 

@@ -44,7 +44,8 @@ class Encoder:
         self._tokenizer: Tokenizer = inner.tokenizer
         self._tokenizer.no_truncation()  # beyond the window we refuse; fastembed would cut the text silently
         self._blind_spots = _blind_spots(self._tokenizer, model.manifest.max_tokens)
-        self._session = None if model.manifest.variant == "hub" else inner.model
+        ours = model.manifest.variant != "hub"  # then the pooling is known: the mean over the tokens
+        self._session: onnxruntime.InferenceSession | None = inner.model if ours else None
 
     def embed(self, text: str) -> list[float] | None:
         """Return the unit vector of `text`, or None where the encoder is blind.
@@ -70,22 +71,10 @@ class Encoder:
     def _run(self, text: str, ids: Sequence[int]) -> NDArray[np.float32]:
         try:
             if self._session is None:
-                vector: NDArray[np.float32] = next(iter(self._embedding.embed([text])))
-                return vector
-            return self._mean_of_tokens(ids)
+                return np.asarray(next(iter(self._embedding.embed([text]))), dtype=np.float32)
+            return _mean_of_tokens(self._session, ids)
         except Exception as exc:  # onnxruntime's errors share no base class but this
             raise EmbeddingError(f"{self.name} failed: {type(exc).__name__}") from exc
-
-    def _mean_of_tokens(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        tokens = np.array([ids], dtype=np.int64)
-        inputs = {
-            "input_ids": tokens,
-            "attention_mask": np.ones_like(tokens),
-            "token_type_ids": np.zeros_like(tokens),
-        }
-        hidden: NDArray[np.float32] = self._session.run(None, inputs)[0]
-        mean: NDArray[np.float32] = hidden[0].mean(axis=0)
-        return mean
 
     def _unit(self, vector: NDArray[np.float32]) -> list[float]:
         length = float(np.sqrt(vector @ vector))
@@ -93,6 +82,18 @@ class Encoder:
             raise EmbeddingError(f"{self.name} returned a vector that is not finite, or all zero")
         unit: list[float] = (vector / length).tolist()
         return unit
+
+
+def _mean_of_tokens(session: onnxruntime.InferenceSession, ids: Sequence[int]) -> NDArray[np.float32]:
+    tokens = np.array([ids], dtype=np.int64)
+    inputs = {
+        "input_ids": tokens,
+        "attention_mask": np.ones_like(tokens),
+        "token_type_ids": np.zeros_like(tokens),
+    }
+    hidden: NDArray[np.float32] = session.run(None, inputs)[0]
+    mean: NDArray[np.float32] = hidden[0].mean(axis=0)
+    return mean
 
 
 def _open(model: InstalledModel) -> TextEmbedding:

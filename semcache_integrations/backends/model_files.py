@@ -169,6 +169,7 @@ def publish(staged: InstalledModel) -> InstalledModel:
     Raises:
         ConfigurationError: The place is taken and cannot be cleared.
     """
+    staged.folder.chmod(0o755)  # staging folders are private; an installed model may be shared
     target = slot(staged.manifest.name, staged.manifest.variant)
     for _ in range(PUBLISH_ATTEMPTS):
         present = _read(target)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -151,11 +153,15 @@ def _verify(model: InstalledModel, *, check_meaning: bool) -> None:
         raise ConfigurationError(
             "the model was built but returns vectors of a wrong length: the source is broken"
         )
-    margin = math.sumprod(probe, paraphrase) - math.sumprod(probe, unrelated)
+    margin = _dot(probe, paraphrase) - _dot(probe, unrelated)
     if check_meaning and margin < LEAST_MARGIN:
         raise ConfigurationError(
             f"the model does not tell sentences apart (margin {margin:.2f}): please report this"
         )
+
+
+def _dot(left: Sequence[float], right: Sequence[float]) -> float:
+    return math.fsum(map(operator.mul, left, right))
 
 
 def _copy_tokenizer(source: Path, folder: Path, max_tokens: int) -> None:

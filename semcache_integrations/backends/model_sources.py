@@ -156,13 +156,14 @@ def _wait(child: subprocess.Popen[bytes], cache: Path, model: HubModel, progress
 
 
 def _bytes_below(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size
-        except FileNotFoundError:  # a partial download that has just got its final name
-            continue
-    return total
+    return sum(_size(path) for path in folder.rglob("*"))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:  # a partial download that has just got its final name
+        return 0
 
 
 def _last_line(output: str) -> str:
