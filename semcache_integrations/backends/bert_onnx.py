@@ -72,9 +72,9 @@ def read_shape(folder: Path) -> BertShape:
     """
     _require_files(folder)
     config = _read_json(folder / "config.json")
-    _require_bert(folder, config)
-    _require_mean_pooling(folder)
     try:
+        _require_bert(folder, config)
+        _require_mean_pooling(folder)
         return BertShape(
             hidden=int(config["hidden_size"]),
             heads=int(config["num_attention_heads"]),
@@ -83,8 +83,8 @@ def read_shape(folder: Path) -> BertShape:
             activation=config["hidden_act"],
             max_tokens=_window(folder, int(config["max_position_embeddings"])),
         )
-    except KeyError as exc:
-        raise _refusal(folder, f"config.json has no {exc}") from exc
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:  # JSON of another shape
+        raise _refusal(folder, f"its configuration cannot be understood: {exc!r}") from exc
 
 
 def build(folder: Path, target: Path, *, layer_done: LayerDone = lambda _done, _total: None) -> BertShape:

@@ -248,7 +248,6 @@ def _first_vector(response: Any) -> Sequence[float]:  # Any: LiteLLM's Embedding
 def _embedding_errors(name: str) -> Iterator[None]:
     try:
         yield
-    except (
-        Exception
-    ) as exc:  # every provider raises its own; the message leaves out theirs: it may quote a prompt
+    # Every provider raises errors of its own. Their texts stay out of ours: they may quote the prompt.
+    except Exception as exc:
         raise EmbeddingError(f"{name} failed: {type(exc).__name__}") from exc

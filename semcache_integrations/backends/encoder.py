@@ -39,6 +39,7 @@ class Encoder:
 
     def __init__(self, model: InstalledModel) -> None:
         self.name = model.manifest.identity
+        self.dimension = model.manifest.dimension
         self._embedding = _open(model)
         inner: Any = self._embedding.model  # Any: fastembed types neither `tokenizer` nor `model` here
         self._tokenizer: Tokenizer = inner.tokenizer
@@ -77,6 +78,8 @@ class Encoder:
             raise EmbeddingError(f"{self.name} failed: {type(exc).__name__}") from exc
 
     def _unit(self, vector: NDArray[np.float32]) -> list[float]:
+        if vector.shape != (self.dimension,):
+            raise EmbeddingError(f"{self.name} returned {vector.shape} numbers instead of {self.dimension}")
         length = float(np.sqrt(vector @ vector))
         if not np.isfinite(length) or length == 0.0:
             raise EmbeddingError(f"{self.name} returned a vector that is not finite, or all zero")

@@ -12,10 +12,11 @@ def main() -> None:
     try:
         from semcache_integrations.cli.app import app
     except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("click", "rich"):
             raise
         print(  # noqa: T201 - there is no click to print with
-            f"semcache needs {error.name}: pip install 'semcache-integrations[cli]'", file=sys.stderr
+            f"semcache needs {missing}: pip install 'semcache-integrations[cli]'", file=sys.stderr
         )
         raise SystemExit(CONFIGURATION_ERROR_EXIT) from None
     app(prog_name="semcache")

@@ -106,7 +106,7 @@ def test_a_missing_file_is_named(tiny_bert, tmp_path, name):
         ({"model_type": "roberta"}, "roberta, not bert"),
         ({"hidden_act": "swish"}, "activation swish"),
         ({"position_embedding_type": "relative_key"}, "not absolute"),
-        ({"hidden_size": None}, "hidden_size"),
+        ({"hidden_size": None}, "cannot be understood"),
     ],
 )
 def test_another_architecture_is_refused(tiny_bert, tmp_path, change, complaint):
