@@ -41,6 +41,9 @@ IDENTIFYING: Final = (
 )
 """Settings that select a vector space, as LangChain's classes and LiteLLM's arguments call them. No secrets."""
 
+UNCACHED: Final = {"caching": False, "cache": {"no-cache": True, "no-store": True}}
+"""All three are needed: with `caching=False` alone, LiteLLM's sync half still writes to `litellm.cache`."""
+
 EmbeddingFunction: TypeAlias = Callable[[str], Sequence[float]]
 
 
@@ -162,7 +165,7 @@ class LiteLLMEmbedder(_Adapter):
                 "this embedder needs LiteLLM: pip install 'semcache-integrations[litellm]'"
             ) from exc
         self._litellm = litellm
-        self._options = {**options, "model": model, "caching": False}
+        self._options = {**options, **UNCACHED, "model": model}
         super().__init__(_name("litellm", {**options, "model": model}), dimension)
 
     def _ask(self, text: str) -> Sequence[float]:
