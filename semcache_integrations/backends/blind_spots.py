@@ -63,7 +63,8 @@ class BlindSpots:
         Args:
             text: What was tokenised.
             ids: Its tokens, special ones included, without truncation.
-            offsets: For each of them the characters of `text` that it covers, as start and end.
+            offsets: For each of them the characters of `text` that it covers, as start and end; not read if
+                `text` is ASCII.
         """
         if len(ids) > self.max_tokens or self.unknown_id in ids:
             return True
