@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from semcache_integrations import SemanticCache
+from semcache_integrations.backends.model_files import InstalledModel, find_installed
+from semcache_integrations.config import DEFAULT_EMBEDDING_MODEL
 from semcache_integrations.testing import FakeClock, HashingEmbedder, MemoryStore
 
 _connect = socket.socket.connect
@@ -47,3 +49,11 @@ def cache(embedder: HashingEmbedder, store: MemoryStore, clock: FakeClock) -> It
     """A cache without weights or files; words in common make its texts similar."""
     with SemanticCache(embedder=embedder, store=store, clock=clock, similarity_threshold=0.75) as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def minilm() -> InstalledModel:
+    """The default model in the user's own model directory; installed by the real installer if it is not there."""
+    from semcache_integrations.backends.model_install import install
+
+    return find_installed(DEFAULT_EMBEDDING_MODEL, "int8") or install()

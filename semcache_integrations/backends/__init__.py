@@ -1,1 +1,1 @@
-"""DOES: one file per third party, and nothing that decides."""
+"""DOES. One third party per file; each is imported when first used, never when this package is."""
