@@ -75,7 +75,11 @@ class Engine:
         self._recorder = Recorder()
         self._hash = HashTier(self.config.max_entries, self.config.max_bytes)
         self._backends = assemble(
-            self.config, embedder=embedder, store=store, verifier=verifier, on_change=self._breaker_changed
+            self.config,
+            embedder=embedder,
+            store=store,
+            verifier=verifier,
+            on_change=_weakly(self._breaker_changed),
         )
         self._driver = self._backends.driver
         self._keyring = keyring_of(self.config, self._backends.embedder)
@@ -305,6 +309,18 @@ class Engine:
             log.warning("the %s answers again", name)
         self._recorder.counted(f"{name}_{state}")
         self._tell(CacheEvent(f"breaker_{state}", reason=name))
+
+
+def _weakly(method: Callable[[str, State], None]) -> Callable[[str, State], None]:
+    """Call a method while its object lives: the backends outlive a forgotten cache until they are closed."""
+    kept = weakref.WeakMethod(method)
+
+    def call(name: str, state: State) -> None:
+        living = kept()
+        if living is not None:
+            living(name, state)
+
+    return call
 
 
 def _event(found: Lookup, request: CacheRequest, seconds: float) -> CacheEvent:

@@ -18,11 +18,17 @@ from semcache_integrations.core.models import CacheEntry, CacheRequest, Namespac
 
 KEYRING = Keyring()
 SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 )
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=5)
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=12
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
 )
 
 
@@ -125,7 +131,9 @@ def test_enums_and_uuids_stand_for_their_values():
         LOW = "low"
 
     some_id = uuid.uuid4()
-    assert scope(params={"effort": Effort.LOW, "id": some_id}) == scope(params={"effort": "low", "id": str(some_id)})
+    assert scope(params={"effort": Effort.LOW, "id": some_id}) == scope(
+        params={"effort": "low", "id": str(some_id)}
+    )
     assert scope(params={"effort": Effort.LOW, "t": None}) == scope(params={"effort": "low"})
     assert scope(params={"id": some_id, "t": 0.0}) == scope(params={"id": str(some_id), "t": 0})
 
@@ -143,7 +151,17 @@ class _Opaque:
 
 @pytest.mark.parametrize(
     "value",
-    [object(), _Opaque(), lambda: None, {1.5: "x"}, {True: 1}, {"\x00int": "1"}, "\ud800", {"k": "\udfff"}, _cycle()],
+    [
+        object(),
+        _Opaque(),
+        lambda: None,
+        {1.5: "x"},
+        {True: 1},
+        {"\x00int": "1"},
+        "\ud800",
+        {"k": "\udfff"},
+        _cycle(),
+    ],
     ids=str,
 )
 def test_what_has_no_canonical_form_is_never_guessed(value):
