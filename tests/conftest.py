@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from tokenizers.implementations import BertWordPieceTokenizer
 from semcache_integrations.backends.model_files import InstalledModel, find_installed
 from semcache_integrations.backends.model_install import install
 from semcache_integrations.config import DEFAULT_EMBEDDING_MODEL
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # its import would ask GitHub, for a minute
 
 HIDDEN, LAYERS, WINDOW = 32, 2, 48
 TINY_CONFIG = {
