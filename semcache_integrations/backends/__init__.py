@@ -1,0 +1,1 @@
+"""DOES: one file per third party. Nothing in here decides what may be served."""
