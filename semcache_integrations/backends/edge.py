@@ -17,17 +17,15 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 import qdrant_edge as qe
 
 from semcache_integrations.backends.edge_directory import Space, expanded, free_bytes, open_shard
+from semcache_integrations.backends.edge_engine import ENGINE, filter_of
 from semcache_integrations.backends.points import (
     NAMESPACE_FIELD,
     VECTOR_NAME,
-    Condition,
-    HasId,
     Match,
     candidates_in,
     conditions_of,
@@ -49,24 +47,6 @@ MIN_FREE_BYTES: Final = 256 * 2**20
 _LEAST_TO_DELETE: Final = 64 * 2**20  # two segments of the write-ahead log: freeing space needs some, too
 _SPACE_CHECK_EVERY_S: Final = 1.0
 _FLUSH_AFTER_WRITES: Final = 1_000  # the write-ahead log shrinks at a flush only
-
-
-class _EngineBorder:
-    """Turns what the engine raises into `StoreError`: bare `Exception`, `ValueError`, and Rust's panics."""
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None or isinstance(error, StoreError):
-            return
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-            raise StoreError(f"Qdrant Edge failed: {str(error)[:200]}") from error
-
-
-_BORDER: Final = _EngineBorder()
 
 
 class _Handle:
@@ -138,7 +118,7 @@ class EdgeStore(Store):
         shard = self._live()
         if not is_point_id(entry_id):
             return None
-        with _BORDER:
+        with ENGINE:
             records = shard.retrieve([entry_id], True, False)  # noqa: FBT003 - the stub lies: all three are positional
         return entry_in(namespace, entry_id, records[0].payload) if records else None
 
@@ -146,8 +126,8 @@ class EdgeStore(Store):
         """See `Store.search`."""
         shard = self._live()
         nearest = qe.Query.Nearest(unit_list(vector, self._dimension), using=VECTOR_NAME)
-        with _BORDER:
-            within = _filter([Match(NAMESPACE_FIELD, namespace.id)])
+        with ENGINE:
+            within = filter_of([Match(NAMESPACE_FIELD, namespace.id)])
             points = shard.query(
                 qe.QueryRequest(limit=limit, query=nearest, filter=within, with_payload=True)
             )
@@ -159,7 +139,7 @@ class EdgeStore(Store):
             {} if vector is None else {VECTOR_NAME: unit_list(vector, self._dimension)}
         )
         payload = payload_of(entry)
-        with _BORDER:
+        with ENGINE:
             point = qe.Point(entry.id, vectors, payload)
             self._write(qe.UpdateOperation.upsert_points([point]), MIN_FREE_BYTES)
 
@@ -169,7 +149,7 @@ class EdgeStore(Store):
         with self._lock:
             if self.get(entry.namespace, entry.id) is None:
                 return
-            with _BORDER:
+            with ENGINE:
                 self._write(qe.UpdateOperation.set_payload([entry.id], renewal), MIN_FREE_BYTES)
 
     def delete(self, selector: Selector) -> int:
@@ -178,8 +158,8 @@ class EdgeStore(Store):
         conditions = conditions_of(selector)
         if conditions is None:
             return 0
-        with self._lock, _BORDER:
-            chosen = _filter(conditions)
+        with self._lock, ENGINE:
+            chosen = filter_of(conditions)
             number = self._live().count(qe.CountRequest(filter=chosen, exact=True))
             if number:  # a deletion that matches nothing would only grow the log
                 self._write(qe.UpdateOperation.delete_points_by_filter(chosen), _LEAST_TO_DELETE)
@@ -188,18 +168,18 @@ class EdgeStore(Store):
     def count(self) -> int:
         """See `Store.count`."""
         shard = self._live()
-        with _BORDER:
+        with ENGINE:
             return shard.count(qe.CountRequest(exact=True))
 
     def flush(self) -> None:
         """See `Store.flush`. Holds the GIL for some milliseconds."""
-        with self._lock, _BORDER:
+        with self._lock, ENGINE:
             self._live().flush()
             self._unflushed = 0
 
     def compact(self) -> None:
         """Give the space of deleted entries back. Holds the GIL for about 20 us per entry."""
-        with self._lock, _BORDER:
+        with self._lock, ENGINE:
             shard = self._live()
             self._require_space(MIN_FREE_BYTES)
             shard.optimize()
@@ -259,20 +239,6 @@ class EdgeStore(Store):
             self.flush()
 
 
-def _filter(conditions: Sequence[Condition]) -> qe.Filter:
-    return qe.Filter(must=[_condition(condition) for condition in conditions])
-
-
-def _condition(condition: Condition) -> qe.FieldCondition | qe.HasIdCondition:
-    if isinstance(condition, Match):
-        return qe.FieldCondition(key=condition.field, match=qe.MatchValue(condition.value))
-    if isinstance(condition, HasId):
-        return qe.HasIdCondition(set(condition.ids))
-    return qe.FieldCondition(
-        key=condition.field, range=qe.RangeFloat(**{condition.operator: condition.value})
-    )
-
-
 def _keep_house(store: weakref.ref[EdgeStore], handle: _Handle, every_s: float) -> None:
     """Tidy until the store is closed or forgotten; holds it only while tidying."""
     while True:
@@ -296,7 +262,7 @@ def _release(handle: _Handle) -> None:
     if shard is None or handle.pid != os.getpid():  # a forked child must not touch its parent's files
         return
     try:
-        with _BORDER:
+        with ENGINE:
             shard.flush()
             shard.close()
     finally:
