@@ -157,7 +157,7 @@ class _Opaque:
         {"k": "\udfff"},
         _cycle(),
     ],
-    ids=str,
+    ids=["object", "dataclass", "function", "float key", "bool key", "NUL key", "surrogate", "deep surrogate", "cycle"],
 )
 def test_what_has_no_canonical_form_is_never_guessed(value):
     with pytest.raises(UnkeyableError):
