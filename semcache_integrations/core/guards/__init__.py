@@ -13,7 +13,16 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
-from semcache_integrations.core.guards import literals, moments, numbers, order, polarity, scope, subjects
+from semcache_integrations.core.guards import (
+    literals,
+    moments,
+    numbers,
+    order,
+    polarity,
+    scope,
+    subjects,
+    things,
+)
 from semcache_integrations.core.guards.reading import Reading, essence, read
 
 __all__ = ["ALL", "VETOES", "Reading", "Veto", "read", "vetoes"]
@@ -26,7 +35,7 @@ VETOES: Mapping[str, Veto] = MappingProxyType(
         "script": scope.differ_in_script,
         "number": numbers.differ_in_numbers,
         "antonym": polarity.differ_by_antonym,
-        "alternative": subjects.differ_by_alternative,
+        "alternative": things.differ_by_alternative,
         "negation": polarity.differ_in_negation,
         "date": moments.differ_in_moment,
         "question": scope.differ_in_question,

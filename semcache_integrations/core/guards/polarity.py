@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from semcache_integrations.core.guards import lexicon
-from semcache_integrations.core.guards.reading import Reading, english, feature, foreign, language, stems, words
+from semcache_integrations.core.guards.reading import (
+    Reading,
+    english,
+    feature,
+    foreign,
+    language,
+    stems,
+    words,
+)
 
 _REACH = 7  # tokens behind a negator that it can turn around
 _SCOPE = 2  # content words that it does turn around: "not part of OPEC"
@@ -95,7 +104,9 @@ def _negated(reading: Reading) -> frozenset[str]:
 @feature
 def _denied(reading: Reading) -> frozenset[str]:
     """The part of it that the text says of its subject, not of what the asker cannot do."""
-    return frozenset(stem for negation in _negations(reading) if not negation.is_remark for stem in negation.scope)
+    return frozenset(
+        stem for negation in _negations(reading) if not negation.is_remark for stem in negation.scope
+    )
 
 
 @feature
@@ -149,7 +160,7 @@ def _with_phrases(reading: Reading) -> frozenset[str]:
     if _phrase_heads().isdisjoint(stems(reading)):
         return stems(reading)
     found = tuple(map(lexicon.stem, words(reading)))
-    return stems(reading).union(map("_".join, zip(found, found[1:], strict=False)))
+    return stems(reading).union(map("_".join, pairwise(found)))
 
 
 @cache

@@ -14,7 +14,8 @@ _SAMPLE = 400  # characters that tell a text's script
 _LONGER = 1.5  # times the words
 _MORE = 3  # content words that the longer text adds
 _AUXILIARIES = frozenset(
-    "is are was were do does did can could will would should has have had am be may might must shall".split()
+    {"is", "are", "was", "were", "am", "be", "do", "does", "did", "has", "have", "had"}
+    | {"can", "could", "will", "would", "should", "shall", "may", "might", "must"}
 )
 _ASKING = frozenset({"tell", "know", "me", "explain", "say", "and", "since", "find", "out", "show"})
 
@@ -43,7 +44,9 @@ def one_contains_the_other(a: Reading, b: Reading) -> bool:
     if len(words(long)) <= _LONGER * len(words(short)):
         return False
     inner, outer = content(short), content(long)
-    return bool(inner) and len(outer) >= len(inner) + _MORE and f" {' '.join(inner)} " in f" {' '.join(outer)} "
+    return (
+        bool(inner) and len(outer) >= len(inner) + _MORE and f" {' '.join(inner)} " in f" {' '.join(outer)} "
+    )
 
 
 @feature
@@ -90,7 +93,12 @@ def _opens(found: tuple[str, ...], at: int, opening: tuple[str, ...]) -> bool:
 def _is_asked(found: tuple[str, ...], at: int, length: int) -> bool:
     """Whether it opens a question, and is no conjunction: "when is it", "tell me where …", not "when I feel lost"."""
     behind = found[at + length] if at + length < len(found) else ""
-    return length > 1 or found[at] in ("who", "whom", "whose") or behind in _AUXILIARIES or found[at - 1] in _ASKING
+    return (
+        length > 1
+        or found[at] in ("who", "whom", "whose")
+        or behind in _AUXILIARIES
+        or found[at - 1] in _ASKING
+    )
 
 
 @cache
@@ -99,6 +107,6 @@ def _openings() -> dict[str, tuple[tuple[tuple[str, ...], str], ...]]:
     found: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {}
     for line in lexicon.lines("wh_words"):
         kind, _, openings = line.partition(": ")
-        for opening in (tuple(words.split()) for words in openings.split("|")):
+        for opening in (tuple(spelled.split()) for spelled in openings.split("|")):
             found[opening[0]] = (*found.get(opening[0], ()), (opening, kind))
     return found

@@ -1,31 +1,34 @@
-"""SUBJECTS: who or what a text is about. Two names, two animals, two currencies: two answers.
+"""SUBJECTS: who or what a text is about. Two names, two answers.
 
-Names are told by their capitals, which says something in English only, and only where small letters are the rule;
-known things of one kind are told by a list, in any case and language.
+Names are told by their capitals, which say something in English only, and only where small letters are the rule.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cache
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from semcache_integrations.core.guards import lexicon
-from semcache_integrations.core.guards.reading import Reading, content, english, feature, language, stems, words
+from semcache_integrations.core.guards.reading import (
+    Reading,
+    content,
+    english,
+    feature,
+    language,
+    stems,
+    words,
+)
+from semcache_integrations.core.guards.things import NOTHING, things, things_by_stem
 
 _NAME = re.compile(r"[^\W\d_]+(?:['&-][^\W\d_]+)*|[.!?:;\"\n]")
 _SHORTEST_TYPO = 4
 _LONGEST_SWAP = 3
 _LONGEST_INITIALS = 5
-
-
-def differ_by_alternative(a: Reading, b: Reading) -> bool:
-    """Whether each text names a thing of one kind that the other does not: a cat and a dog, Java and Python."""
-    mine, yours = _things(a), _things(b)
-    if not mine or not yours or mine == yours:
-        return False
-    return not {kind for kind, _ in mine - yours}.isdisjoint(kind for kind, _ in yours - mine)
+_MOST_SEARCHED = (
+    16  # names; a text with more unknown ones is about something else, and the search stays linear
+)
 
 
 def differ_in_entities(a: Reading, b: Reading) -> bool:
@@ -40,38 +43,31 @@ def differ_in_entities(a: Reading, b: Reading) -> bool:
 
 
 def _unmatched(names: frozenset[str], other: Reading) -> frozenset[str]:
-    """The names that the other text does not hold, whole, in parts, as initials or with a slip of the pen."""
-    found = words(other)
-    joined, initials = "".join(found), "".join(word[0] for word in found)
-    missing = {name for name in names if lexicon.stem(name) not in stems(other) and name not in joined}
-    missing -= {name for name in missing if len(name) <= _LONGEST_INITIALS and name in initials}
-    return frozenset(name for name in missing if not any(_is_variant(name, word) for word in found))
+    """The names that the other text does not hold, in whatever form."""
+    missing = frozenset(name for name in names if lexicon.stem(name) not in stems(other))
+    if not missing or len(missing) > _MOST_SEARCHED:
+        return missing
+    joined, initials = "".join(words(other)), "".join(word[0] for word in words(other))
+    return frozenset(
+        name
+        for name in missing
+        if name not in joined
+        and not (len(name) <= _LONGEST_INITIALS and name in initials)
+        and things_by_stem().get(lexicon.stem(name), NOTHING).isdisjoint(things(other))
+        and not any(_is_variant(name, word) for word in words(other))
+    )
 
 
 def _replaced(a: Reading, b: Reading, names: frozenset[str]) -> bool:
     """Whether the texts are alike but for one short span on each side, and the name is in it."""
     one, two = content(a), content(b)
-    front = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
-    rest_one, rest_two = one[front:], two[front:]
-    back = sum(
-        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(rest_one[::-1], rest_two[::-1], strict=False))
-    )
-    left, right = rest_one[: len(rest_one) - back], rest_two[: len(rest_two) - back]
+    front = _common_start(one, two)
+    one, two = one[front:], two[front:]
+    back = _common_start(one[::-1], two[::-1])
+    left, right = one[: len(one) - back], two[: len(two) - back]
     if not front + back or not 0 < len(left) <= _LONGEST_SWAP or not 0 < len(right) <= _LONGEST_SWAP:
         return False
     return not {lexicon.stem(name) for name in names}.isdisjoint((*left, *right))
-
-
-def kinds_of(found: Iterable[str]) -> frozenset[str]:
-    """The kinds of things that these stems name."""
-    kinds = _kinds()
-    return frozenset(kind for stem in found for kind, _ in kinds.get(stem, ()))
-
-
-@feature
-def _things(reading: Reading) -> frozenset[tuple[str, str]]:
-    kinds = _kinds()
-    return frozenset(thing for stem in stems(reading) if stem in kinds for thing in kinds[stem])
 
 
 @feature
@@ -80,7 +76,7 @@ def _names(reading: Reading) -> frozenset[str]:
     if reading.plain[1:] == reading.folded[1:] or language(reading) not in ("", "en"):
         return frozenset()
     tokens = _NAME.findall(reading.plain)
-    inner = [token for before, token in zip(tokens, tokens[1:], strict=False) if before[0].isalpha()]
+    inner = [token for before, token in pairwise(tokens) if before[0].isalpha()]
     capitalised = {_root(token) for token in inner if token[0].isupper()} - {"i"}
     if not capitalised.isdisjoint(_function_words()) or _function_words().isdisjoint(words(reading)):
         return frozenset()  # A Title Like This, SHOUTING, or key words that are no sentence
@@ -98,7 +94,10 @@ def _function_words() -> frozenset[str]:
 
 @cache
 def _not_names() -> frozenset[str]:
-    return _function_words() | lexicon.words("courtesies")
+    moments = {
+        word for entries in lexicon.named("dates").values() for entry in entries for word in entry.split("/")
+    }
+    return _function_words() | lexicon.words("courtesies") | moments
 
 
 def _is_variant(name: str, word: str) -> bool:
@@ -110,19 +109,11 @@ def _is_variant(name: str, word: str) -> bool:
         return True
     if abs(len(name) - len(word)) > 1 or min(len(name), len(word)) < _SHORTEST_TYPO:
         return False
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(name, word, strict=False)))
+    same = _common_start(name, word)
     rest, other = name[same:], word[same:]
     swapped = rest[2:] == other[2:] and rest[:2] == other[:2][::-1]
     return rest[1:] == other or rest == other[1:] or rest[1:] == other[1:] or swapped
 
 
-@cache
-def _kinds() -> dict[str, frozenset[tuple[str, str]]]:
-    """For the stem of each known thing: its kinds, each with the thing's first name."""
-    found: dict[str, set[tuple[str, str]]] = {}
-    for source in ("alternatives", "units"):
-        for kind, things in lexicon.named(source).items():
-            for first, *others in (thing.split("/") for thing in things):
-                for word in (first, *others):
-                    found.setdefault(lexicon.stem(word), set()).add((f"{source}.{kind}", first))
-    return {stem: frozenset(pairs) for stem, pairs in found.items()}
+def _common_start(one: Sequence[str], two: Sequence[str]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
