@@ -163,6 +163,16 @@ PARTED = {
         ("Is the Louvre open?", "Is the Prado open?"),
         ("What does the UN do?", "What does the WTO do?"),
     ],
+    "noun": [
+        ("Can amoxicillin and milk be taken together?", "Can amoxicillin and juice be taken together?"),
+        ("SELECT name FROM users", "SELECT name FROM orders"),
+        ("Write a poem about love", "Write a haiku about love"),
+        ("is there a gym", "is there a pool"),
+        ("tips for runners", "tips for swimmers"),
+        ("show my invoices", "show my payslips"),
+        ("the plot of hamlet", "the plot of macbeth"),
+        ("history of jazz in brief", "history of opera in brief"),
+    ],
     "direction": [
         ("flights from New York to Florida", "flights from Florida to New York"),
         ("Convert meters to feet", "Convert feet to meters"),
@@ -363,6 +373,16 @@ SHARED = {
         ("Wie lade ich das Guthaben auf?", "Wie lade ich die Karte auf?"),
         ("My bank is in Zurich", "My bank is in Zürich"),
         ("Do you know Shakespeare?", "Do you know Shakespear?"),
+    ],
+    "noun": [
+        ("How can I reset my PIN?", "How can I change my PIN?"),
+        ("become a courageous person", "become a brave person"),
+        ("an account for my child", "an account for my children"),
+        ("history of opra", "history of opera"),
+        ("Do you like the colour?", "Do you like the color?"),
+        ("a good way to learn", "the best way to learn"),
+        ("Kann ich mit der Karte zahlen?", "Kann ich mit der Kreditkarte zahlen?"),
+        ("time in new york", "time in new york now"),
     ],
     "direction": [
         ("weather in London in May", "in May, weather in London"),

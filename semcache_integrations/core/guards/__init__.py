@@ -47,6 +47,7 @@ VETOES: Mapping[str, Veto] = MappingProxyType(
         "code": literals.differ_in_code,
         "operator": literals.differ_in_operators,
         "direction": order.differ_in_direction,
+        "noun": subjects.differ_by_one_noun,
         "order": order.differ_in_order,
         "voice": order.differ_in_voice,
         "containment": scope.one_contains_the_other,

@@ -149,7 +149,7 @@ def _scope(reading: Reading, at: int) -> Iterator[str]:
     for token in reading.tokens[at + 1 : at + 1 + _REACH]:
         if token in _CLAUSE_ENDS or taken == _SCOPE or lexicon.stem(token) in soft:
             return
-        if token not in idle and token[-1].isalnum():
+        if token not in idle and (token.isdigit() or (len(token) > 1 and token.isalnum())):
             taken += 1
             yield lexicon.stem(token)
 

@@ -42,6 +42,31 @@ def differ_in_entities(a: Reading, b: Reading) -> bool:
     return bool(unmatched or unmet) and _replaced(a, b, unmatched or unmet)
 
 
+def differ_by_one_noun(a: Reading, b: Reading) -> bool:
+    """Whether the texts are the same word for word, but for one noun behind an article or a preposition.
+
+    Who rewords does not keep every other word; who asks about the next thing does. A verb or an adjective in
+    that place is a synonym as often as not, so it passes.
+    """
+    one, two = words(a), words(b)
+    if len(one) != len(two) or one == two or not english(a, b):
+        return False
+    at = _common_start(one, two)
+    if not at or one[at + 1 :] != two[at + 1 :] or one[at - 1] not in lexicon.words("directions", "nouns"):
+        return False
+    return _function_words().issuperset(one[at + 1 : at + 2]) and _are_nouns(one[at], two[at])
+
+
+def _are_nouns(one: str, two: str) -> bool:
+    """Whether two words may be two nouns, and not two forms of one."""
+    if not {one, two}.isdisjoint(_not_names()) or lexicon.stem(one) == lexicon.stem(two):
+        return False
+    known = things_by_stem()
+    if not known.get(lexicon.stem(one), NOTHING).isdisjoint(known.get(lexicon.stem(two), NOTHING)):
+        return False
+    return not _is_variant(one, two) and not _is_variant(two, one)
+
+
 def _unmatched(names: frozenset[str], other: Reading) -> frozenset[str]:
     """The names that the other text does not hold, in whatever form."""
     missing = frozenset(name for name in names if lexicon.stem(name) not in stems(other))
@@ -67,7 +92,14 @@ def _replaced(a: Reading, b: Reading, names: frozenset[str]) -> bool:
     left, right = one[: len(one) - back], two[: len(two) - back]
     if not front + back or not 0 < len(left) <= _LONGEST_SWAP or not 0 < len(right) <= _LONGEST_SWAP:
         return False
+    if _abbreviates(left, right) or _abbreviates(right, left):
+        return False
     return not {lexicon.stem(name) for name in names}.isdisjoint((*left, *right))
+
+
+def _abbreviates(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
+    """Whether a word is made of the other's first letters: CEO and chief executive."""
+    return len(short) == 1 < len(long) and short[0].startswith("".join(word[0] for word in long))
 
 
 @feature
