@@ -24,14 +24,13 @@ from semcache_integrations.core.guards import (
     vetoes,
 )
 
-WORDS = " ".join(
-    (
-        "not without is safe unsafe buy sell before after 3 three 1,000 1k 5km $5 15% Monday today may cat dog Paris",
-        "from to by was eaten than what when where who how many I can't don't isn't iPhone get_x main.py C++ 2FA `x`",
-        "``` \" ' “ ” Ann Bob twenty - one hundred and half million él no sin los der die nicht 中文 Привет ? . , ;",
-        "(k) 401 10² -40 ½ ß İ ŉ or the a please ignore \u0131 ǰ ﬁ n't '' d'un aujourd'hui +1 == <= 1/2 9:30",
-    )
-).split()
+LINES = (
+    "not without is safe unsafe buy sell before after 3 three 1,000 1k 5km $5 15% Monday today may cat dog Paris",
+    "from to by was eaten than what when where who how many I can't don't isn't iPhone get_x main.py C++ 2FA `x`",
+    "``` \" ' “ ” Ann Bob twenty - one hundred and half million él no sin los der die nicht 中文 Привет ? . , ;",
+    "(k) 401 10² -40 ½ ß İ ŉ or the a please ignore \u0131 ǰ ﬁ n't '' d'un aujourd'hui +1 == <= 1/2 9:30",
+)
+WORDS = [word for line in LINES for word in line.split()]
 sentences = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
 texts = st.one_of(st.text(max_size=80), sentences)
 names = st.sampled_from(list(VETOES))
@@ -111,12 +110,11 @@ def test_punctuation_inside_a_text_is_a_difference():
     assert vetoes(read("use C++"), read("use C#")) == "identifier"
 
 
-UNITS = "|".join(
-    (
-        "a|1|word |a1 |don't |' |\"|\"x\" |`|`a |``` |. |-1|a_|a@|1,|1.|1:|A |Ab |not |I cannot |to |x to y |a'|+ |a + ",
-        "twenty |hundred thousand |half a |one |how much |what |may |cat |was hit by |²|Ж |中|İ|  |a\n|a+|//|http://|a.b|((",
-    )
-).split("|")
+SHAPES = (
+    "a|1|word |a1 |don't |' |\"|\"x\" |`|`a |``` |. |-1|a_|a@|1,|1.|1:|A |Ab |not |I cannot |to |x to y |a'|+ |a + ",
+    "twenty |hundred thousand |half a |one |how much |what |may |cat |was hit by |²|Ж |中|İ|  |a\n|a+|//|http://|a.b|((",
+)
+UNITS = [unit for line in SHAPES for unit in line.split("|")]
 PATTERNS = [
     found
     for module in (literals, numbers, reading, subjects)
