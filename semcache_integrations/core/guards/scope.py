@@ -39,14 +39,20 @@ def differ_in_question(a: Reading, b: Reading) -> bool:
 
 
 def one_contains_the_other(a: Reading, b: Reading) -> bool:
-    """Whether one text is the other with much more around it: an instruction appended to a known question."""
-    short, long = (a, b) if len(words(a)) <= len(words(b)) else (b, a)
-    if len(words(long)) <= _LONGER * len(words(short)):
+    """Whether one text is the other with more around it: an instruction appended to a known question.
+
+    Word for word, three more content words are enough; where only the topic's words are kept in order, the text
+    must also be half as long again, as rewordings often are a little longer.
+    """
+    short, long = (a, b) if len(content(a)) <= len(content(b)) else (b, a)
+    if len(content(long)) < len(content(short)) + _MORE or not _holds(content(long), content(short)):
         return False
-    inner, outer = content(short), content(long)
-    return (
-        bool(inner) and len(outer) >= len(inner) + _MORE and f" {' '.join(inner)} " in f" {' '.join(outer)} "
-    )
+    return len(words(long)) > _LONGER * len(words(short)) or _holds(words(long), words(short))
+
+
+def _holds(outer: tuple[str, ...], inner: tuple[str, ...]) -> bool:
+    """Whether the inner words stand in the outer ones, in order and unbroken."""
+    return bool(inner) and f" {' '.join(inner)} " in f" {' '.join(outer)} "
 
 
 @feature
