@@ -23,7 +23,9 @@ _MILLISECOND_S = 1e-3
 
 @click.command()
 @click.option("--limit", type=click.IntRange(min=1), help="Ask only so many questions.")
-@click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Questions at once.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=8, show_default=True, help="Questions at once."
+)
 @click.option(
     "--latency",
     type=click.FloatRange(0, 30),
@@ -66,7 +68,13 @@ def _bar(console: Console) -> Progress:
 
 def _table(results: Sequence[Result]) -> Table:
     table = Table(title="What the callers saw")
-    for column, justify in (("", "left"), ("tier", "left"), ("calls", "right"), ("share", "right"), ("p50", "right")):
+    for column, justify in (
+        ("", "left"),
+        ("tier", "left"),
+        ("calls", "right"),
+        ("share", "right"),
+        ("p50", "right"),
+    ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]  # rich's Literal, widened by the loop
     table.add_column("p99", justify="right")
     table.add_column("wrong", justify="right")
@@ -111,4 +119,6 @@ def _show_wrong(console: Console, results: Sequence[Result]) -> None:
     seen = {answer.question.text: answer for result in results for answer in result.wrong_hits}
     for answer in list(seen.values())[:_SHOWN_WRONG]:
         asked, got = escape(answer.question.text), escape(answer.text)
-        console.print(f"  [red]wrong[/red] ({answer.question.label}): {asked!r} was answered {got!r}", highlight=False)
+        console.print(
+            f"  [red]wrong[/red] ({answer.question.label}): {asked!r} was answered {got!r}", highlight=False
+        )

@@ -109,7 +109,9 @@ def run(
         return Result(framework, answers, upstream.count, time.perf_counter() - started)
 
 
-def _ask_all(ask: Ask, traffic: Iterable[Question], workers: int, progress: Callable[[], None]) -> list[Answer]:
+def _ask_all(
+    ask: Ask, traffic: Iterable[Question], workers: int, progress: Callable[[], None]
+) -> list[Answer]:
     def one(question: Question) -> Answer:
         started = time.perf_counter()
         text, tier = ask(question.text)
@@ -128,7 +130,11 @@ def _langchain(cache: SemanticCache, url: str) -> Ask:
     from semcache_integrations.langchain import LangChainSemanticCache
 
     model = ChatOpenAI(
-        model=MODEL, base_url=url, api_key=SecretStr("none-needed"), cache=LangChainSemanticCache(cache), max_retries=0
+        model=MODEL,
+        base_url=url,
+        api_key=SecretStr("none-needed"),
+        cache=LangChainSemanticCache(cache),
+        max_retries=0,
     )
 
     def ask(text: str) -> tuple[str, str]:

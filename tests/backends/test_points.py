@@ -16,7 +16,6 @@ from semcache_integrations.backends.points import (
     conditions_of,
     digest,
     entry_in,
-    entry_of,
     is_point_id,
     payload_of,
     slug,
@@ -44,24 +43,28 @@ entries = st.builds(
 @given(entries)
 def test_an_entry_survives_json(entry):
     payload = json.loads(json.dumps(payload_of(entry), allow_nan=False))
-    assert entry_of(entry.id, payload) == entry
+    assert entry_in(entry.namespace, entry.id, payload) == entry
 
 
-@given(entries, st.sampled_from(sorted(payload_of(CacheEntry("", Namespace(""), "", "", 0.0)))), st.data())
+ABOUT_THE_NAMESPACE = {"model", "tenant", "dialect"}  # for filters and people; the id is a digest over them
+READ_BACK = sorted(payload_of(CacheEntry("", Namespace(""), "", "", 0.0)).keys() - ABOUT_THE_NAMESPACE)
+
+
+@given(entries, st.sampled_from(READ_BACK), st.data())
 def test_a_damaged_payload_is_none(entry, name, data):
     payload = payload_of(entry)
     missing = {key: value for key, value in payload.items() if key != name}
-    assert entry_of(entry.id, missing) is None
+    assert entry_in(entry.namespace, entry.id, missing) is None
     payload[name] = data.draw(st.sampled_from([{}, {"x": 1}, [1], b"x"]))
-    assert entry_of(entry.id, payload) is None
+    assert entry_in(entry.namespace, entry.id, payload) is None
 
 
 def test_no_payload_and_another_schema_are_none():
     payload = payload_of(CacheEntry("x", Namespace("n"), "q", "a", 1.0))
-    assert entry_of("x", None) is None
-    assert entry_of("x", {}) is None
-    assert entry_of("x", {**payload, "v": 2}) is None
-    assert entry_of("x", payload) is not None
+    assert entry_in(Namespace("n"), "x", None) is None
+    assert entry_in(Namespace("n"), "x", {}) is None
+    assert entry_in(Namespace("n"), "x", {**payload, "v": 2}) is None
+    assert entry_in(Namespace("n"), "x", payload) is not None
 
 
 def test_an_entry_is_opened_in_its_own_namespace_only():
