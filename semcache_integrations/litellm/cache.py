@@ -1,0 +1,284 @@
+"""`LiteLLMSemanticCache`: what LiteLLM calls on `litellm.cache`, put to the engine.
+
+The law: nothing in here raises into the user's call, and nothing in here needs an event loop unless
+LiteLLM awaits it (its sync Router runs inside a running loop). Chat calls go to the engine as requests;
+embeddings take LiteLLM's own path through `ExactTier`; other calls never get here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from litellm.caching.caching import Cache
+
+from semcache_integrations.cache import SemanticCache
+from semcache_integrations.context import Surroundings, surroundings
+from semcache_integrations.core.errors import UnkeyableError
+from semcache_integrations.core.models import CacheRequest, Hit, Lookup
+from semcache_integrations.litellm import answers
+from semcache_integrations.litellm.exact import ExactTier
+from semcache_integrations.litellm.keys import chat_request, embedding_request
+from semcache_integrations.litellm.replay import STRATEGIES, Replay
+from semcache_integrations.litellm.stream import ReplayStream
+from semcache_integrations.litellm.ticket import Ticket
+
+log = logging.getLogger("semcache_integrations.litellm")
+
+CALL_TYPES = ("completion", "acompletion", "embedding", "aembedding")
+"""LiteLLM asks the cache for these alone; every other endpoint passes by, uncached."""
+
+
+class _Order(NamedTuple):
+    """An answer to keep."""
+
+    request: CacheRequest
+    payload: str
+    said: Surroundings
+
+
+class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no types
+    """A semantic cache for LiteLLM: `completion`, `acompletion`, their streams, and embeddings (exactly).
+
+    ```python
+    import litellm
+    from semcache_integrations.litellm import LiteLLMSemanticCache
+
+    litellm.cache = LiteLLMSemanticCache()
+    ```
+
+    One call is controlled by its `cache=` argument: LiteLLM's `no-cache`, `no-store`, `ttl`, `s-maxage`,
+    `namespace` and `use-cache`, and ours: `similarity_threshold` (it may only tighten), `semantic` (False
+    for exact repeats only), `replay` and `tags`. `caching=False` keeps a call out altogether.
+
+    Args:
+        cache: The engine, to share with other adapters; without one, `settings` make it.
+        replay: How hits are streamed.
+        tenant: Whose entries these are.
+        mode: LiteLLM's `default_on`, or `default_off` for calls with `cache={"use-cache": True}` only.
+        **settings: Those of `SemanticCache`.
+
+    Raises:
+        ConfigurationError: the settings cannot work.
+    """
+
+    def __init__(
+        self,
+        cache: SemanticCache | None = None,
+        *,
+        replay: Replay | None = None,
+        tenant: str = "",
+        mode: str = "default_on",
+        **settings: Any,  # SemanticCache checks them
+    ) -> None:
+        super().__init__(type="local", mode=mode, supported_call_types=list(CALL_TYPES))
+        self.type = "semcache"  # LiteLLM treats some types specially, none by this name
+        self.max_messages = None  # LiteLLM's default caches no conversation beyond four messages
+        self.engine = SemanticCache(**settings) if cache is None else cache
+        self.cache = ExactTier(self.engine)
+        self._owns_engine = cache is None
+        self._replay = Replay() if replay is None else replay
+        self._tenant = tenant
+        secret = self.engine.config.secret
+        self._secret = secret.get_secret_value().encode() if secret else b""
+
+    # -- keys -------------------------------------------------------------------------------------
+
+    def get_cache_key(self, **kwargs: Any) -> str:
+        """Return a key that LiteLLM carries to the write, and shows as `x-litellm-cache-key`."""
+        try:
+            return Ticket.of(self._request(kwargs), kwargs.get("messages"))
+        except Exception as error:  # noqa: BLE001 - whatever an argument's own code raises, the call goes on
+            _complain("key", error)
+            return Ticket.of(None)
+
+    def _request(self, arguments: Mapping[str, Any]) -> CacheRequest | None:
+        """Return the request behind a call, or None for a call that is not ours to cache."""
+        if not self._is_ours(arguments) or _endpoint(arguments) not in CALL_TYPES:
+            return None
+        build = chat_request if "messages" in arguments else embedding_request
+        try:
+            return build(arguments, tenant=self._tenant, secret=self._secret)
+        except UnkeyableError as error:
+            log.debug("not cached: %s", error)
+            return None
+
+    def _is_ours(self, arguments: Mapping[str, Any]) -> bool:
+        return (
+            arguments.get("caching") is not False
+            and not arguments.get("text_completion")  # the inner call of `text_completion`: another kind of answer
+            and not any(name.endswith("_converted_stream") for name in arguments)  # a hook wants its own stream
+            and self.should_use_cache(**arguments) is True
+        )
+
+    # -- look-up ----------------------------------------------------------------------------------
+
+    def get_cache(self, dynamic_cache_object: object = None, **kwargs: Any) -> Any:
+        """Return the kept answer to a call: a `ModelResponse`, a stream, what embeddings need, or None."""
+        if "messages" not in kwargs:
+            return super().get_cache(**kwargs)
+        try:
+            request = self._asked(kwargs)
+            return None if request is None else self._present(self.engine.lookup(request), kwargs)
+        except Exception as error:  # noqa: BLE001 - LiteLLM does not guard this call, and the user's must go on
+            _complain("look-up", error)
+            return None
+
+    async def async_get_cache(self, dynamic_cache_object: object = None, **kwargs: Any) -> Any:
+        """Async twin of `get_cache`."""
+        if "messages" not in kwargs:
+            return await super().async_get_cache(**kwargs)
+        try:
+            request = self._asked(kwargs)
+            return None if request is None else self._present(await self.engine.alookup(request), kwargs)
+        except Exception as error:  # noqa: BLE001 - LiteLLM does not guard this call, and the user's must go on
+            _complain("look-up", error)
+            return None
+
+    def _asked(self, arguments: Mapping[str, Any]) -> CacheRequest | None:
+        ticket = arguments.get("cache_key")
+        return ticket.request if isinstance(ticket, Ticket) else self._request(arguments)
+
+    def _present(self, found: Lookup, arguments: Mapping[str, Any]) -> Any:
+        metadata = arguments.get("metadata")
+        if isinstance(metadata, dict):  # the proxy makes its x-litellm-semantic-similarity header of it
+            metadata["semantic-similarity"] = found.similarity or 0.0
+        answer = answers.unpack(found.payload) if found else None
+        if answer is None:
+            return None
+        if arguments.get("stream") is True and not arguments.get("complete_response"):
+            return self._stream(answer, arguments)
+        response = answer.fresh()
+        response._hidden_params = {"semcache": _provenance(found)}  # noqa: SLF001 - LiteLLM's name for metadata
+        return response
+
+    def _stream(self, answer: answers.Answer, arguments: Mapping[str, Any]) -> ReplayStream | None:
+        logging_obj = arguments.get("litellm_logging_obj")
+        if logging_obj is None:
+            return None
+        return ReplayStream(
+            answer,
+            model=arguments["model"],
+            logging_obj=logging_obj,
+            replay=self._pace(arguments),
+            usage=bool((arguments.get("stream_options") or {}).get("include_usage")),
+        )
+
+    def _pace(self, arguments: Mapping[str, Any]) -> Replay:
+        asked = (arguments.get("cache") or {}).get("replay")
+        if isinstance(asked, Replay):
+            return asked
+        return replace(self._replay, by=asked) if asked in STRATEGIES else self._replay
+
+    # -- store ------------------------------------------------------------------------------------
+
+    def add_cache(self, result: object, **kwargs: Any) -> None:
+        """Keep the answer to a call, if it is complete."""
+        kwargs.pop("dynamic_cache_object", None)  # one of LiteLLM's callers passes it, none of its backends take it
+        if "messages" not in kwargs:
+            super().add_cache(result, **kwargs)
+            return
+        try:
+            order = self._order(result, kwargs, later=False)
+            if order is not None:
+                with _as_it_was(order.said):
+                    self.engine.store(order.request, order.payload)
+        except Exception as error:  # noqa: BLE001 - LiteLLM does not guard this call, and the user's must go on
+            _complain("write", error)
+
+    async def async_add_cache(self, result: object, dynamic_cache_object: object = None, **kwargs: Any) -> None:
+        """Async twin of `add_cache`. LiteLLM runs it as a task, after the answer has been handed out."""
+        if "messages" not in kwargs:
+            await super().async_add_cache(result, **kwargs)
+            return
+        try:
+            order = self._order(result, kwargs, later=True)
+            if order is not None:
+                with _as_it_was(order.said):
+                    await self.engine.astore(order.request, order.payload)
+        except Exception as error:  # noqa: BLE001 - a failed task would be logged as nobody's fault
+            _complain("write", error)
+
+    async def async_add_cache_pipeline(self, result: Any, dynamic_cache_object: object = None, **kwargs: Any) -> None:
+        """Keep embeddings input by input, unless the caller has changed the list of inputs since."""
+        asked = getattr(kwargs.get("litellm_logging_obj"), "messages", None)
+        if _is_subsequence(kwargs.get("input"), asked):
+            await super().async_add_cache_pipeline(result, **kwargs)
+
+    def _order(self, result: object, arguments: Mapping[str, Any], *, later: bool) -> _Order | None:
+        if (arguments.get("cache") or {}).get("no-store") is True or not self._is_ours(arguments):
+            return None
+        request, said = self._as_asked(arguments, later=later)
+        payload = None if request is None else answers.pack(result, streamed=arguments.get("stream") is True)
+        return None if request is None or payload is None else _Order(request, payload, said)
+
+    def _as_asked(self, arguments: Mapping[str, Any], *, later: bool) -> tuple[CacheRequest | None, Surroundings]:
+        """Return the request as it was when the call began, or None where nobody can tell any more."""
+        ticket = _ticket(arguments)
+        if ticket is not None:
+            return (ticket.request if ticket.is_for(arguments) else None), ticket.said
+        logging_obj = arguments.get("litellm_logging_obj")
+        if logging_obj is None:
+            unchanged = not later
+        else:
+            unchanged = getattr(logging_obj, "messages", None) == arguments["messages"]
+        return (self._request(arguments) if unchanged else None), surroundings.get()
+
+    # -- life -------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Make all that was written durable."""
+        self.engine.flush()
+
+    async def disconnect(self) -> None:
+        """Close the engine, or flush it if others share it. The proxy calls this when it shuts down."""
+        if self._owns_engine:
+            await self.engine.aclose()
+        else:
+            await asyncio.to_thread(self.engine.flush)
+
+
+def _endpoint(arguments: Mapping[str, Any]) -> str:
+    """Return the function that is looking: nested calls share a logging object, whose handler is the inner one's."""
+    handler = getattr(arguments.get("litellm_logging_obj"), "llm_caching_handler", None)
+    function = getattr(handler, "original_function", None)
+    return getattr(function, "__name__", "completion")
+
+
+def _ticket(arguments: Mapping[str, Any]) -> Ticket | None:
+    """Return the key that LiteLLM carried from this call's look-up: a stream's, or that of a plain async call."""
+    handler = getattr(arguments.get("litellm_logging_obj"), "llm_caching_handler", None)
+    for key in (arguments.get("cache_key"), getattr(handler, "preset_cache_key", None)):
+        if isinstance(key, Ticket):
+            return key
+    return None
+
+
+def _is_subsequence(inputs: object, asked: object) -> bool:
+    """Whether the inputs that came back are those that were asked, in their order; cached ones may be missing."""
+    if not isinstance(inputs, list) or not isinstance(asked, list):
+        return inputs == asked
+    remaining = iter(asked)
+    return all(any(item == other for other in remaining) for item in inputs)
+
+
+@contextmanager
+def _as_it_was(said: Surroundings) -> Iterator[None]:
+    token = surroundings.set(said)
+    try:
+        yield
+    finally:
+        surroundings.reset(token)
+
+
+def _provenance(found: Hit) -> dict[str, object]:
+    """What the answer says of itself."""
+    return {"tier": found.tier, "similarity": found.similarity, "entry_id": found.entry.id}
+
+
+def _complain(step: str, error: Exception) -> None:
+    log.warning("the %s failed and the call goes on without the cache: %s", step, type(error).__name__)
