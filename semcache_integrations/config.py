@@ -87,7 +87,9 @@ class CacheConfig(BaseModel):
         if self.path is not None and self.url is not None:
             raise ValueError("give path= (embedded store) or url= (Qdrant server), not both")
         if self.hash_only and (self.path is not None or self.url is not None):
-            raise ValueError("hash_only keeps nothing outside this process: drop path=/url=, or drop hash_only")
+            raise ValueError(
+                "hash_only keeps nothing outside this process: drop path=/url=, or drop hash_only"
+            )
         if self.rejection_threshold is not None and self.rejection_threshold < self.similarity_threshold:
             raise ValueError("rejection_threshold is a second bar: it must be at least similarity_threshold")
         if self.ttl_sliding and self.ttl_s is None:

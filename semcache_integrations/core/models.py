@@ -72,7 +72,7 @@ class CacheRequest:
 
     text: str
     model: str = ""
-    params: Mapping[str, object] = NO_PARAMS
+    params: Mapping[str, object] = field(default_factory=lambda: NO_PARAMS)
     context: object = None
     tenant: str = ""
     dialect: str = "text"
@@ -156,7 +156,7 @@ class Miss:
     similarity: float | None = None
     detail: str = ""
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> Literal[False]:
         return False
 
 

@@ -1,0 +1,106 @@
+"""A semantic cache for LLM calls: LangChain, LiteLLM and plain Python on one engine.
+
+Importing this package loads nothing heavy: every public name is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from semcache_integrations.cache import SemanticCache
+    from semcache_integrations.config import CacheConfig
+    from semcache_integrations.context import bypass, refresh, scope
+    from semcache_integrations.core.errors import (
+        BackendError,
+        ConfigurationError,
+        EmbeddingError,
+        SemcacheError,
+        StoreError,
+        UnkeyableError,
+    )
+    from semcache_integrations.core.models import (
+        CacheEntry,
+        CacheEvent,
+        CacheRequest,
+        Candidate,
+        Controls,
+        Hit,
+        Lookup,
+        Miss,
+    )
+    from semcache_integrations.protocols import Embedder, EventHook, Store, Verifier
+    from semcache_integrations.switch import cache_stats, clear_cache, disable_cache, init_cache
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "cache": ("SemanticCache",),
+    "config": ("CacheConfig",),
+    "context": ("bypass", "refresh", "scope"),
+    "core.errors": (
+        "BackendError",
+        "ConfigurationError",
+        "EmbeddingError",
+        "SemcacheError",
+        "StoreError",
+        "UnkeyableError",
+    ),
+    "core.models": (
+        "CacheEntry",
+        "CacheEvent",
+        "CacheRequest",
+        "Candidate",
+        "Controls",
+        "Hit",
+        "Lookup",
+        "Miss",
+    ),
+    "protocols": ("Embedder", "EventHook", "Store", "Verifier"),
+    "switch": ("cache_stats", "clear_cache", "disable_cache", "init_cache"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BackendError",
+    "CacheConfig",
+    "CacheEntry",
+    "CacheEvent",
+    "CacheRequest",
+    "Candidate",
+    "ConfigurationError",
+    "Controls",
+    "Embedder",
+    "EmbeddingError",
+    "EventHook",
+    "Hit",
+    "Lookup",
+    "Miss",
+    "SemanticCache",
+    "SemcacheError",
+    "Store",
+    "StoreError",
+    "UnkeyableError",
+    "Verifier",
+    "__version__",
+    "bypass",
+    "cache_stats",
+    "clear_cache",
+    "disable_cache",
+    "init_cache",
+    "refresh",
+    "scope",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,142 @@
+"""Cache-aside: strings in, strings out, for notebooks and for code that calls its LLM itself.
+
+Its entries are a dialect of their own: they never meet those of an adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+
+from semcache_integrations.core.errors import UnkeyableError
+from semcache_integrations.core.models import NO_PARAMS, CacheRequest, Controls, Hit, Lookup
+from semcache_integrations.engine import Engine
+from semcache_integrations.single_flight import SingleFlight
+
+_DIALECT = "text"
+_VERSION = 1
+
+
+class CacheAside(Engine):
+    """`put`, `get` and `get_or_compute` on top of the engine.
+
+    All of them take what must match exactly as `model=`, `params=`, `context=` (system prompt, earlier
+    turns, document version…) and `tenant=`.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:  # Any: Engine checks them
+        super().__init__(*args, **settings)
+        self._flights: SingleFlight[str] = SingleFlight()
+
+    def get(self, prompt: str, **about: Any) -> str | None:  # Any: the fields of `question`
+        """Return the stored answer to this prompt or to one that means the same, else None.
+
+        Args:
+            prompt: The question.
+            **about: `model`, `params`, `context`, `tenant`, `similarity_threshold`, `semantic`, `max_age_s`.
+        """
+        return _answer(self.lookup(question(prompt, **about)))
+
+    async def aget(self, prompt: str, **about: Any) -> str | None:
+        """Async twin of `get`."""
+        return _answer(await self.alookup(question(prompt, **about)))
+
+    def put(self, prompt: str, answer: str, **about: Any) -> str | None:
+        """Store an answer; return its entry id, or None if it was not stored.
+
+        Args:
+            prompt: The question.
+            answer: What `get` will return.
+            **about: `model`, `params`, `context`, `tenant`, `ttl_s`, `tags`, `semantic`.
+        """
+        entry = self.store(question(prompt, **about), _payload(answer))
+        return entry.id if entry else None
+
+    async def aput(self, prompt: str, answer: str, **about: Any) -> str | None:
+        """Async twin of `put`."""
+        entry = await self.astore(question(prompt, **about), _payload(answer))
+        return entry.id if entry else None
+
+    def get_or_compute(self, prompt: str, compute: Callable[[], str], **about: Any) -> str:
+        """Return the stored answer, or `compute()` it and store it.
+
+        Concurrent equal misses compute once: the others wait for that answer.
+
+        Args:
+            prompt: The question.
+            compute: Calls the LLM; what it raises reaches its own caller, nothing is stored.
+            **about: As for `get` and `put`.
+        """
+        request = question(prompt, **about)
+        found = _answer(self.lookup(request))
+        if found is not None:
+            return found
+
+        def lead() -> str:
+            answer = compute()
+            self.store(request, _payload(answer))
+            return answer
+
+        return lead() if (key := self._identity(request)) is None else self._flights.do(key, lead)
+
+    async def aget_or_compute(self, prompt: str, compute: Callable[[], Awaitable[str]], **about: Any) -> str:
+        """Async twin of `get_or_compute`."""
+        request = question(prompt, **about)
+        found = _answer(await self.alookup(request))
+        if found is not None:
+            return found
+
+        async def lead() -> str:
+            answer = await compute()
+            await self.astore(request, _payload(answer))
+            return answer
+
+        return (
+            await lead() if (key := self._identity(request)) is None else await self._flights.ado(key, lead)
+        )
+
+
+def question(
+    prompt: str,
+    *,
+    model: str = "",
+    params: Mapping[str, object] = NO_PARAMS,
+    context: object = None,
+    tenant: str = "",
+    semantic: bool = True,
+    similarity_threshold: float = 0.0,
+    ttl_s: float | None = None,
+    max_age_s: float = float("inf"),
+    tags: tuple[str, ...] = (),
+) -> CacheRequest:
+    """Return the request for a cache-aside call; the fields are those of `CacheRequest` and `Controls`."""
+    if not isinstance(prompt, str):
+        raise TypeError(f"the prompt must be a str, not {type(prompt).__name__}")
+    return CacheRequest(
+        text=prompt,
+        model=model,
+        params=params,
+        context=context,
+        tenant=tenant,
+        dialect=_DIALECT,
+        controls=Controls(semantic, similarity_threshold, ttl_s, max_age_s, tuple(tags)),
+    )
+
+
+def _payload(answer: str) -> str:
+    if not isinstance(answer, str):
+        raise TypeError(f"an answer must be a str, not {type(answer).__name__}; store JSON for other values")
+    try:
+        return orjson.dumps({"v": _VERSION, "answer": answer}).decode()
+    except TypeError:
+        raise UnkeyableError("the answer is not valid Unicode") from None
+
+
+def _answer(found: Lookup) -> str | None:
+    """Read an answer back; a payload of another version is a miss."""
+    if not isinstance(found, Hit):
+        return None
+    kept = orjson.loads(found.payload)
+    return kept["answer"] if kept.get("v") == _VERSION else None

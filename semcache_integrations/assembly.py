@@ -1,0 +1,207 @@
+"""Makes the backends that a configuration asks for, and closes them. Heavy modules are imported when needed.
+
+Whatever cannot work is a `ConfigurationError` now, not a miss later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from semcache_integrations.backends.nothing import NoEmbedder, NoStore
+from semcache_integrations.breaker import Breaker, State
+from semcache_integrations.config import CacheConfig
+from semcache_integrations.core.errors import BackendError, ConfigurationError, EmbeddingError, StoreError
+from semcache_integrations.core.guards import ALL_VETOES
+from semcache_integrations.core.keys import Keyring
+from semcache_integrations.core.models import NEVER, Selector
+from semcache_integrations.core.policy import Policy
+from semcache_integrations.driver import Driver, Side
+from semcache_integrations.lanes import Lane
+from semcache_integrations.protocols import Embedder, Store, Verifier
+
+_EMBEDDING_THREADS = 2  # onnxruntime releases the GIL; more sessions at once only slow each other down
+_STORE_THREADS = 8
+_VERIFIER_THREADS = 4
+_ADMIN_S = 30.0  # for deleting and flushing, which people wait for
+_LAST_WRITES_S = 5.0
+_SERVER_LOCAL_TTL_S = 300.0
+
+OnChange = Callable[[str, State], None]
+"""Told which backend's breaker changed, and to what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """What a cache keeps outside its own memory.
+
+    Attributes:
+        driver: Performs flows against them.
+        writes: One thread, so that writes and deletes keep their order.
+        in_background: Whether stores go through `writes`.
+    """
+
+    embedder: Embedder
+    store: Store
+    driver: Driver
+    writes: Lane
+    lanes: tuple[Lane, ...]
+    in_background: bool
+
+    def delete(self, selector: Selector) -> int:
+        """Delete from the store, after the writes that are pending.
+
+        Raises:
+            StoreError: it could not be done.
+        """
+        if not self.in_background:
+            return self.store.delete(selector)
+        return self._queued(selector).result(_ADMIN_S)
+
+    async def adelete(self, selector: Selector) -> int:
+        """Async twin of `delete`."""
+        if not self.in_background:
+            return await self.store.adelete(selector)
+        return await asyncio.wait_for(asyncio.wrap_future(self._queued(selector)), _ADMIN_S)
+
+    def _queued(self, selector: Selector) -> Future[int]:
+        try:
+            return self.writes.submit(self.store.delete, selector)
+        except queue.Full:
+            raise StoreError("the store has too many writes waiting to delete anything now") from None
+
+    def flush(self) -> bool:
+        """Finish the pending writes and make them durable; return whether that could be done in time."""
+        finished = self.writes.drain(_ADMIN_S)
+        self.store.flush()
+        return finished
+
+    def close(self) -> None:
+        """Finish the pending writes, then free everything; closing twice is fine."""
+        self.writes.drain(_LAST_WRITES_S)
+        for lane in (self.writes, *self.lanes):
+            lane.close()
+        self.store.close()
+        self.embedder.close()
+
+
+def assemble(
+    config: CacheConfig,
+    *,
+    embedder: object = None,
+    store: Store | None = None,
+    verifier: Verifier | None = None,
+    on_change: OnChange = lambda _name, _state: None,
+) -> Backends:
+    """Open the backends and wire the driver to them.
+
+    Raises:
+        ConfigurationError: something cannot work as configured.
+    """
+    if config.hash_only and (embedder is not None or store is not None):
+        raise ConfigurationError(
+            "hash_only uses no embedder and no store: drop embedder=/store=, or hash_only"
+        )
+    encoder = open_embedder(config, embedder)
+    keeper = open_store(config, encoder, store)
+
+    def side(name: str, error: type[BackendError], threads: int, timeout_s: float) -> Side:
+        breaker = Breaker(lambda state: on_change(name, state))
+        return Side(name, error, breaker, Lane(name, threads) if threads else None, timeout_s)
+
+    embedding = side("embedder", EmbeddingError, _EMBEDDING_THREADS, config.embed_timeout_s)
+    storing = side("store", StoreError, 0 if keeper.in_process else _STORE_THREADS, config.lookup_budget_s)
+    verifying = side("verifier", BackendError, _VERIFIER_THREADS, config.verify_timeout_s)
+    judge = None if verifier is None else (verifier, verifying)
+    background = not keeper.in_process if config.background_writes is None else config.background_writes
+    return Backends(
+        embedder=encoder,
+        store=keeper,
+        driver=Driver((encoder, embedding), (keeper, storing), judge),
+        writes=Lane("writes", 1, config.max_pending_writes),
+        lanes=tuple(one.lane for one in (embedding, storing, verifying) if one.lane is not None),
+        in_background=background,
+    )
+
+
+def open_embedder(config: CacheConfig, given: object = None) -> Embedder:
+    """Return the embedder to use.
+
+    Args:
+        config: Names the embedding model if none is given.
+        given: An `Embedder`, a LangChain `Embeddings`, a callable, or the name of a model.
+
+    Raises:
+        ConfigurationError: the model is not installed, or `given` is none of these.
+    """
+    if config.hash_only:
+        return NoEmbedder()
+    from semcache_integrations.backends.embedders import as_embedder
+
+    return as_embedder(config.embedding_model if given is None else given)
+
+
+def open_store(config: CacheConfig, embedder: Embedder, given: Store | None = None) -> Store:
+    """Return the store to use: the one given, a Qdrant server's, or the embedded one.
+
+    Raises:
+        ConfigurationError: the path cannot be used, the server refuses us, or `given` is not a store.
+    """
+    if config.hash_only:
+        return NoStore()
+    if given is not None:
+        if not isinstance(getattr(given, "in_process", None), bool):
+            raise ConfigurationError("store= must be a Store: see semcache_integrations.protocols.Store")
+        return given
+    if config.url is not None:
+        return _open_server(config, embedder)
+    from semcache_integrations.backends.edge import EdgeStore
+
+    path = None if config.path is None else str(config.path)
+    return EdgeStore(path, embedder=embedder.name, dimension=embedder.dimension)
+
+
+def _open_server(config: CacheConfig, embedder: Embedder) -> Store:
+    from semcache_integrations.backends.qdrant import QdrantStore
+
+    store = QdrantStore(
+        config.url,
+        embedder=embedder.name,
+        dimension=embedder.dimension,
+        api_key=config.api_key.get_secret_value() if config.api_key else None,
+        prefer_grpc=config.prefer_grpc,
+        collections=config.collections,
+        prefix=config.collection_prefix,
+        budget_s=config.lookup_budget_s,
+    )
+    store.check()
+    return store
+
+
+def policy_of(config: CacheConfig) -> Policy:
+    """Return the rules that a configuration asks for."""
+    return Policy(
+        similarity_threshold=config.similarity_threshold,
+        rejection_threshold=config.rejection_threshold or 0.0,
+        top_k=config.top_k,
+        vetoes=ALL_VETOES if config.vetoes else (),
+        ttl_s=config.ttl_s,
+        ttl_sliding=config.ttl_sliding,
+        ttl_cap_s=NEVER if config.ttl_cap_s is None else config.ttl_cap_s,
+    )
+
+
+def keyring_of(config: CacheConfig, embedder: Embedder) -> Keyring:
+    """Return the keys of a cache: another secret or another vector space means other namespaces."""
+    secret = config.secret.get_secret_value().encode() if config.secret else b""
+    return Keyring(secret, space=f"{embedder.name}|{embedder.dimension}")
+
+
+def local_ttl_s(config: CacheConfig) -> float:
+    """How long memory may answer without asking the store again, which others may have changed, in seconds."""
+    if config.local_ttl_s is not None:
+        return config.local_ttl_s
+    return NEVER if config.url is None else _SERVER_LOCAL_TTL_S

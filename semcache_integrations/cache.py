@@ -1,0 +1,202 @@
+"""`SemanticCache`: the cache as its users hold it: the engine, cache-aside, administration and its end."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from semcache_integrations import context
+from semcache_integrations.aside import CacheAside
+from semcache_integrations.core import flow
+from semcache_integrations.core.errors import ConfigurationError
+from semcache_integrations.core.models import NEVER, CacheRequest, Selector
+from semcache_integrations.explanation import Explanation
+from semcache_integrations.stats import CacheStats
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class SemanticCache(CacheAside):
+    """A semantic cache for LLM calls.
+
+    ```python
+    from semcache_integrations import SemanticCache
+    from semcache_integrations.testing import HashingEmbedder
+
+    with SemanticCache(embedder=HashingEmbedder(), similarity_threshold=0.7) as cache:
+        cache.put("What is the capital of France?", "Paris")
+        assert cache.get("What's the capital of France?") == "Paris"
+        assert cache.get("How tall is Mont Blanc?") is None
+    ```
+
+    Args:
+        config: A ready configuration; the keyword settings override its fields.
+        embedder: An `Embedder`, a LangChain `Embeddings`, a callable or a model's name, instead of the default.
+        store: A `Store`, instead of the one that `path=` or `url=` asks for.
+        verifier: Has the last word on every semantic candidate.
+        hooks: Are told every event; they must be quick.
+        clock: Seconds since the epoch, for tests.
+        **settings: Fields of `CacheConfig`.
+
+    Raises:
+        ConfigurationError: a setting, the model, the path or the server cannot work; the message says
+            what to do.
+    """
+
+    scope = staticmethod(context.scope)
+    bypass = staticmethod(context.bypass)
+    refresh = staticmethod(context.refresh)
+
+    # -- seeing -----------------------------------------------------------------------------------
+
+    def stats(self) -> CacheStats:
+        """Return counts, hit rates and latency percentiles since the cache was made."""
+        kept = self._hash
+        return self._recorder.snapshot(entries=len(kept), size_bytes=kept.size_bytes, evicted=kept.evicted)
+
+    def reset_stats(self) -> None:
+        """Start counting from zero."""
+        self._recorder.reset()
+
+    def explain(self, request: CacheRequest) -> Explanation:
+        """Show what a look-up sees: every candidate with its similarity and the verdict on it.
+
+        Changes nothing and counts nothing.
+
+        Raises:
+            BackendError: the embedder or the store failed.
+            UnkeyableError: the request has no canonical form.
+        """
+        ask = self._ask(request, *self._key(request))
+        entry, verdicts = self._driver.run(flow.explain(ask, self._rules, self._clock()))
+        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls))
+
+    async def aexplain(self, request: CacheRequest) -> Explanation:
+        """Async twin of `explain`."""
+        ask = self._ask(request, *self._key(request))
+        entry, verdicts = await self._driver.arun(flow.explain(ask, self._rules, self._clock()))
+        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls))
+
+    # -- deleting ---------------------------------------------------------------------------------
+
+    def invalidate(
+        self,
+        entry_id: str | None = None,
+        *,
+        namespace: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        tenant: str | None = None,
+        older_than_s: float | None = None,
+    ) -> int:
+        """Delete the entries that meet every condition given; return how many there were.
+
+        Args:
+            entry_id: One entry, by the id that every hit carries.
+            namespace: One namespace, by its id.
+            tag: A label that `scope(tags=…)` or the adapter put on them.
+            model: The LLM that answered.
+            tenant: Whose they are.
+            older_than_s: Stored more than so many seconds ago.
+
+        Raises:
+            ConfigurationError: no condition is given; `clear()` deletes everything.
+            StoreError: the store could not do it; memory has forgotten the entries all the same.
+        """
+        return self._delete(self._selector(entry_id, namespace, tag, model, tenant, older_than_s))
+
+    async def ainvalidate(
+        self,
+        entry_id: str | None = None,
+        *,
+        namespace: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        tenant: str | None = None,
+        older_than_s: float | None = None,
+    ) -> int:
+        """Async twin of `invalidate`."""
+        return await self._adelete(self._selector(entry_id, namespace, tag, model, tenant, older_than_s))
+
+    def clear(self) -> None:
+        """Delete every entry of this embedder, whosever it is.
+
+        Raises:
+            StoreError: the store could not do it; memory is empty all the same.
+        """
+        self._delete(Selector())
+
+    async def aclear(self) -> None:
+        """Async twin of `clear`."""
+        await self._adelete(Selector())
+
+    def _delete(self, selector: Selector) -> int:
+        forgotten = self._forget(selector)
+        try:
+            return max(forgotten, self._backends.delete(selector))
+        finally:
+            self._forget(selector)  # a look-up that was under way may have brought it back
+
+    async def _adelete(self, selector: Selector) -> int:
+        forgotten = self._forget(selector)
+        try:
+            return max(forgotten, await self._backends.adelete(selector))
+        finally:
+            self._forget(selector)
+
+    def _selector(
+        self,
+        entry_id: str | None,
+        namespace: str | None,
+        tag: str | None,
+        model: str | None,
+        tenant: str | None,
+        older_than_s: float | None,
+    ) -> Selector:
+        if all(given is None for given in (entry_id, namespace, tag, model, tenant, older_than_s)):
+            raise ConfigurationError("invalidate() needs a condition; clear() deletes everything")
+        return Selector(
+            ids=() if entry_id is None else (entry_id,),
+            namespace=namespace or "",
+            tag=tag or "",
+            model=model or "",
+            tenant=tenant or "",
+            created_before=NEVER if older_than_s is None else self._clock() - older_than_s,
+        )
+
+    # -- ending -----------------------------------------------------------------------------------
+
+    def flush(self) -> bool:
+        """Finish the pending writes and make them durable; return whether all of them could be finished.
+
+        Raises:
+            StoreError: the store could not do it.
+        """
+        return self._backends.flush()
+
+    def close(self) -> None:
+        """Finish the pending writes and free what the cache holds; closing twice is fine."""
+        self._finalizer()
+        self._hash.clear()
+
+    async def aclose(self) -> None:
+        """Async twin of `close`."""
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

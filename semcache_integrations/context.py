@@ -1,0 +1,69 @@
+"""What the surrounding code says of the calls inside it: whose they are, and whether they may use the cache.
+
+A ContextVar carries it through threads pools that copy contexts, asyncio tasks and every framework's
+path; it holds for all caches of this package used inside the block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What holds for the calls in a block.
+
+    Attributes:
+        tenant: Added to the tenant of every request.
+        tags: Added to the tags of every stored entry.
+        mode: `use` the cache, `refresh` it (store without look-up) or `bypass` it (neither).
+    """
+
+    tenant: str = ""
+    tags: tuple[str, ...] = ()
+    mode: Literal["use", "refresh", "bypass"] = "use"
+
+
+NOTHING_SAID = Surroundings()
+surroundings: ContextVar[Surroundings] = ContextVar("semcache_surroundings", default=NOTHING_SAID)
+
+
+@contextmanager
+def scope(*, tenant: str | None = None, tags: Iterable[str] = ()) -> Iterator[None]:
+    """Let the calls in the block belong to `tenant` and carry `tags`.
+
+    Args:
+        tenant: Whose calls these are; an inner block's tenant replaces the outer one's.
+        tags: Labels for `invalidate(tag=…)`, added to those of outer blocks.
+    """
+    outer = surroundings.get()
+    inner = replace(outer, tags=(*outer.tags, *tags), tenant=outer.tenant if tenant is None else tenant)
+    with _set(inner):
+        yield
+
+
+@contextmanager
+def bypass() -> Iterator[None]:
+    """Let the calls in the block neither read nor write the cache."""
+    with _set(replace(surroundings.get(), mode="bypass")):
+        yield
+
+
+@contextmanager
+def refresh() -> Iterator[None]:
+    """Let the calls in the block go upstream and overwrite what is cached."""
+    with _set(replace(surroundings.get(), mode="refresh")):
+        yield
+
+
+@contextmanager
+def _set(value: Surroundings) -> Iterator[None]:
+    token = surroundings.set(value)
+    try:
+        yield
+    finally:
+        surroundings.reset(token)

@@ -1,0 +1,242 @@
+"""Performs the ops of a flow against the backends: the sync and the async driver, which differ by `await` alone.
+
+The law: whatever a backend does (raise, hang, return garbage), what comes out is an answer of the op's
+type or a `BackendError` thrown into the flow, within the time that the op may take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import queue
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from time import perf_counter
+from typing import Any, NamedTuple, TypeVar
+
+from semcache_integrations.breaker import Breaker
+from semcache_integrations.core.errors import BackendError
+from semcache_integrations.core.flow import Embed, FetchExact, FindNearest, Flow, Op, Verify, Write
+from semcache_integrations.core.models import CacheEntry, Candidate
+from semcache_integrations.lanes import Lane
+from semcache_integrations.protocols import Embedder, Store, Verifier
+
+T = TypeVar("T")
+_TIMEOUTS = (FutureTimeoutError, asyncio.TimeoutError, TimeoutError)  # three classes before Python 3.11
+
+
+class Call(NamedTuple):
+    """How one op is performed.
+
+    Attributes:
+        side: Which backend performs it.
+        function: The blocking call.
+        native: The backend's own coroutine function for it, or None.
+        check: Raises `TypeError` or `ValueError` for an answer that is not one.
+        args: Of the call.
+    """
+
+    side: Side
+    function: Callable[..., Any]  # Any: each op has its own answer type; `check` looks at it
+    native: Callable[..., Awaitable[Any]] | None
+    check: Callable[[Any], None]
+    args: tuple[object, ...]
+
+
+class Side:
+    """One backend as the driver sees it: where its calls run, how long they may take, whether it is asked at all.
+
+    Args:
+        name: What messages call it.
+        error: What its failures become.
+        breaker: Stops asking it for a while after repeated failures.
+        lane: Threads for calls that may block; None runs them on the caller's thread.
+        timeout_s: Seconds that one call may take.
+    """
+
+    def __init__(
+        self, name: str, error: type[BackendError], breaker: Breaker, lane: Lane | None, timeout_s: float
+    ) -> None:
+        self.name = name
+        self.error = error
+        self.breaker = breaker
+        self.lane = lane
+        self.timeout_s = timeout_s
+
+    def perform(self, call: Call, timeout_s: float) -> object:
+        """Make a call within `timeout_s`.
+
+        Raises:
+            BackendError: this side's kind of it.
+        """
+        self._admit()
+        try:
+            if self.lane is None:
+                answer = call.function(*call.args)
+            else:
+                answer = self.lane.submit(call.function, *call.args).result(timeout_s)
+            call.check(answer)
+        except Exception as error:
+            raise self._failure(error, timeout_s) from error
+        self.breaker.succeeded()
+        return answer
+
+    async def aperform(self, call: Call, timeout_s: float) -> object:
+        """Async twin of `perform`, through the backend's own coroutine if it has one."""
+        self._admit()
+        try:
+            if call.native is not None:
+                answer = await asyncio.wait_for(call.native(*call.args), timeout_s)
+            elif self.lane is None:
+                answer = call.function(*call.args)
+            else:
+                waiting = asyncio.wrap_future(self.lane.submit(call.function, *call.args))
+                answer = await asyncio.wait_for(waiting, timeout_s)
+            call.check(answer)
+        except Exception as error:
+            raise self._failure(error, timeout_s) from error
+        self.breaker.succeeded()
+        return answer
+
+    def _admit(self) -> None:
+        if not self.breaker.allows():
+            raise self.error(f"the {self.name} is resting after repeated failures")
+
+    def _failure(self, error: Exception, timeout_s: float) -> BackendError:
+        """Map whatever a plug-in raised; its own text may hold prompts, so only its type is passed on."""
+        self.breaker.failed()
+        if isinstance(error, self.error):
+            return error
+        if isinstance(error, _TIMEOUTS):
+            return self.error(f"the {self.name} gave no answer within {timeout_s:.3g} s")
+        if isinstance(error, queue.Full):
+            return self.error(f"the {self.name} has too many calls waiting")
+        return self.error(f"the {self.name} failed: {type(error).__name__}")
+
+
+class _Clock:
+    """Seconds that the store has left in one flow."""
+
+    __slots__ = ("_left_s", "_store")
+
+    def __init__(self, budget_s: float, store: Side) -> None:
+        self._left_s = budget_s
+        self._store = store
+
+    def timeout_s(self, side: Side) -> float:
+        return max(0.001, self._left_s) if side is self._store else side.timeout_s
+
+    def charge(self, side: Side, seconds: float) -> None:
+        if side is self._store:
+            self._left_s -= seconds
+
+
+class Driver:
+    """Runs flows.
+
+    Args:
+        embedder: Turns texts into vectors, with its side.
+        store: Keeps the entries, with its side; the side's timeout is the budget of a whole flow.
+        verifier: Has the last word on a candidate, with its side; None if nobody has.
+    """
+
+    def __init__(
+        self,
+        embedder: tuple[Embedder, Side],
+        store: tuple[Store, Side],
+        verifier: tuple[Verifier, Side] | None = None,
+    ) -> None:
+        encoder, embedding = embedder
+        keeper, storing = store
+        self._dimension = encoder.dimension
+        self._storing = storing
+        self._fetch = (storing, keeper.get, _native(keeper, "aget"), _check_entry)
+        self._search = (storing, keeper.search, _native(keeper, "asearch"), _check_candidates)
+        self._write = (storing, keeper.put, _native(keeper, "aput"), _check_nothing)
+        self._embed = (embedding, encoder.embed, _native(encoder, "aembed"), self._check_vector)
+        if verifier is not None:
+            judge, judging = verifier
+            self._verify = (judging, judge.verify, _native(judge, "averify"), _check_bool)
+
+    def run(self, steps: Flow[T], budget_s: float | None = None) -> T:
+        """Run a flow on this thread; the store may take `budget_s` seconds in all."""
+        clock = _Clock(budget_s or self._storing.timeout_s, self._storing)
+        try:
+            op = next(steps)
+            while True:
+                call, started = self._plan(op), perf_counter()
+                try:
+                    answer = call.side.perform(call, clock.timeout_s(call.side))
+                except BackendError as error:
+                    op = steps.throw(error)
+                else:
+                    op = steps.send(answer)
+                clock.charge(call.side, perf_counter() - started)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def arun(self, steps: Flow[T], budget_s: float | None = None) -> T:
+        """Async twin of `run`."""
+        clock = _Clock(budget_s or self._storing.timeout_s, self._storing)
+        try:
+            op = next(steps)
+            while True:
+                call, started = self._plan(op), perf_counter()
+                try:
+                    answer = await call.side.aperform(call, clock.timeout_s(call.side))
+                except BackendError as error:
+                    op = steps.throw(error)
+                else:
+                    op = steps.send(answer)
+                clock.charge(call.side, perf_counter() - started)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _plan(self, op: Op[Any]) -> Call:  # Any: every op has its own answer type
+        if isinstance(op, FetchExact):
+            return Call(*self._fetch, (op.namespace, op.entry_id))
+        if isinstance(op, Embed):
+            return Call(*self._embed, (op.text,))
+        if isinstance(op, FindNearest):
+            return Call(*self._search, (op.namespace, op.vector, op.limit))
+        if isinstance(op, Write):
+            return Call(*self._write, (op.entry, op.vector))
+        if isinstance(op, Verify):
+            return Call(*self._verify, (op.request, op.candidate))
+        raise TypeError(f"nobody performs {type(op).__name__}")
+
+    def _check_vector(self, answer: object) -> None:
+        if answer is None:
+            return
+        if not isinstance(answer, Sequence) or len(answer) != self._dimension:
+            raise ValueError("not a vector of the embedder's dimension")
+        if not math.isfinite(sum(answer)):
+            raise ValueError("not a finite vector")
+
+
+def _native(backend: object, name: str) -> Callable[..., Awaitable[Any]] | None:
+    """Return the backend's coroutine method unless it is the protocol's default, which only hops to a thread."""
+    method = getattr(backend, name)
+    default = any(getattr(base, name, None) is method.__func__ for base in (Embedder, Store, Verifier))
+    return None if default else method
+
+
+def _check_entry(answer: object) -> None:
+    if answer is not None and not isinstance(answer, CacheEntry):
+        raise TypeError("not an entry")
+
+
+def _check_candidates(answer: Sequence[Candidate]) -> None:
+    if not all(isinstance(found, Candidate) and math.isfinite(found.similarity) for found in answer):
+        raise TypeError("not candidates")
+
+
+def _check_bool(answer: object) -> None:
+    if not isinstance(answer, bool):
+        raise TypeError("not a bool")
+
+
+def _check_nothing(_answer: object) -> None:
+    return

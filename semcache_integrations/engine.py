@@ -1,0 +1,314 @@
+"""The engine: look-up and store, sync and async. What the world does wrong becomes a miss with its reason.
+
+The in-process tier answers first, by a plain call; only then does a flow start. The twins differ by
+`await` alone: every decision is in a flow, or in a function that both call.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from semcache_integrations.assembly import assemble, keyring_of, local_ttl_s, policy_of
+from semcache_integrations.breaker import State
+from semcache_integrations.config import CacheConfig, load_config
+from semcache_integrations.context import surroundings
+from semcache_integrations.core import flow
+from semcache_integrations.core.errors import BackendError, UnkeyableError
+from semcache_integrations.core.keys import canonical_text, encodable
+from semcache_integrations.core.models import (
+    DEFAULT_CONTROLS,
+    CacheEntry,
+    CacheEvent,
+    CacheRequest,
+    Controls,
+    Hit,
+    Lookup,
+    Miss,
+    Namespace,
+    Selector,
+)
+from semcache_integrations.core.policy import EPSILON
+from semcache_integrations.hash_tier import HashKey, HashTier, Slot
+from semcache_integrations.protocols import EventHook, Store, Verifier
+from semcache_integrations.stats import Recorder
+
+log = logging.getLogger("semcache_integrations")
+
+_WRITE_BUDGET_S = 5.0  # for one write: nobody waits for it, but a dead store must not hold the queue
+_SWEEP_EVERY_S = 300.0
+
+
+class Asked(NamedTuple):
+    """A request that the in-process tier could not answer, with what is needed to go on."""
+
+    ask: flow.Ask
+    key: HashKey
+    epoch: int
+
+
+class Engine:
+    """Looks up and stores; see `SemanticCache` for the arguments."""
+
+    def __init__(
+        self,
+        config: CacheConfig | None = None,
+        *,
+        embedder: object = None,
+        store: Store | None = None,
+        verifier: Verifier | None = None,
+        hooks: Sequence[EventHook] = (),
+        clock: Callable[[], float] = time.time,
+        **settings: Any,  # CacheConfig checks them
+    ) -> None:
+        self.config = load_config(config, **settings)
+        self._clock = clock
+        self._hooks = tuple(hooks)
+        self._tenant = self.config.tenant
+        self._policy = policy_of(self.config)
+        self._recorder = Recorder()
+        self._hash = HashTier(self.config.max_entries, self.config.max_bytes)
+        self._backends = assemble(
+            self.config, embedder=embedder, store=store, verifier=verifier, on_change=self._breaker_changed
+        )
+        self._driver = self._backends.driver
+        self._keyring = keyring_of(self.config, self._backends.embedder)
+        self._rules = flow.Rules(
+            self._policy, self._keyring, semantic=not self.config.hash_only, verifies=verifier is not None
+        )
+        self._local_ttl_s = local_ttl_s(self.config)
+        self._epoch = 0
+        self._next_sweep = clock() + _SWEEP_EVERY_S
+        self._finalizer = weakref.finalize(self, self._backends.close)
+
+    def lookup(self, request: CacheRequest) -> Lookup:
+        """Find a stored answer: in process, in the store by id, then by similarity.
+
+        Never raises for what backends do: such a look-up is a `Miss` with its reason.
+        """
+        started, now = perf_counter(), self._clock()
+        found = self._recall(request, now)
+        if isinstance(found, Asked):
+            steps = flow.lookup(found.ask, self._rules, now)
+            found = self._settle(found, self._driver.run(steps), now)
+        self._note(found, request, perf_counter() - started)
+        return found
+
+    async def alookup(self, request: CacheRequest) -> Lookup:
+        """Async twin of `lookup`."""
+        started, now = perf_counter(), self._clock()
+        found = self._recall(request, now)
+        if isinstance(found, Asked):
+            steps = flow.lookup(found.ask, self._rules, now)
+            found = self._settle(found, await self._driver.arun(steps), now)
+        self._note(found, request, perf_counter() - started)
+        return found
+
+    def _recall(self, request: CacheRequest, now: float) -> Lookup | Asked:
+        """Answer from memory, or say what to ask the backends. This is the hot path."""
+        if surroundings.get().mode != "use":
+            return Miss("bypassed")
+        try:
+            key, tenant = self._key(request)
+            slot = self._hash.get(key, now)
+            if slot is not None and self._serves(slot, request.controls, now):
+                if now >= slot.renew_at:
+                    self._keep(key, slot.hit, now)
+                return slot.hit
+            return Asked(self._ask(request, key, tenant), key, self._epoch)
+        except UnkeyableError as error:
+            return Miss("unkeyable", detail=str(error))
+
+    def _key(self, request: CacheRequest) -> tuple[HashKey, str]:
+        """Return the request's in-process key and the tenant it belongs to, readable."""
+        tenant, added = request.tenant or self._tenant, surroundings.get().tenant
+        scope = self._keyring.scope(request, (tenant, added) if added else tenant)
+        return (
+            scope,
+            canonical_text(request.text),
+        ), f"{tenant}/{added}" if tenant and added else tenant or added
+
+    def _identity(self, request: CacheRequest) -> HashKey | None:
+        """What equal requests share, or None where a call must not be confused with another one."""
+        try:
+            return self._key(request)[0] if surroundings.get().mode == "use" else None
+        except UnkeyableError:
+            return None
+
+    def _ask(self, request: CacheRequest, key: HashKey, tenant: str) -> flow.Ask:
+        namespace = Namespace(self._keyring.namespace(key[0]), request.model, tenant, request.dialect)
+        return flow.Ask(request, key[1], namespace, self._keyring.entry_id(namespace.id, key[1]))
+
+    def _serves(self, slot: Slot, controls: Controls, now: float) -> bool:
+        """Whether a kept hit is good enough for a call that may be stricter than the one that kept it."""
+        if controls is DEFAULT_CONTROLS:
+            return True
+        hit = slot.hit
+        needed = self._policy.threshold(controls) if controls.semantic else 1.0
+        return (
+            hit.similarity >= min(needed, 1.0) - EPSILON and now - hit.entry.created_at <= controls.max_age_s
+        )
+
+    def _settle(self, asked: Asked, found: Lookup, now: float) -> Lookup:
+        """Promote what the backends found into memory, unless something was invalidated meanwhile."""
+        if isinstance(found, Hit) and asked.epoch == self._epoch:
+            self._keep(asked.key, found, now)
+        return found
+
+    def _keep(self, key: HashKey, hit: Hit, now: float) -> None:
+        """Keep a hit in memory, its sliding TTL renewed."""
+        entry = self._renewed(hit.entry, now)
+        deadline = min(entry.expires_at, now + self._local_ttl_s)
+        self._hash.put(key, Hit(entry, hit.similarity, "hash"), deadline, self._policy.renew_at(entry))
+
+    def _renewed(self, entry: CacheEntry, now: float) -> CacheEntry:
+        """Renew a sliding TTL once half of it is used up: here, and off the caller's path in the store."""
+        if now < self._policy.renew_at(entry):
+            return entry
+        expires_at = self._policy.expires_at(entry.created_at, now, entry.ttl_s)
+        entry = self._keyring.seal(replace(entry, expires_at=expires_at))
+        self._later(self._backends.store.touch, entry)
+        return entry
+
+    def store(self, request: CacheRequest, payload: str) -> CacheEntry | None:
+        """Keep `payload` as the answer to `request`.
+
+        Args:
+            request: What was asked.
+            payload: The answer, in the caller's own versioned form.
+
+        Returns:
+            The entry, or None if nothing was stored: bypassed, without a key, or refused by the store. With
+            background writes it is accepted, and durable after `flush()`.
+        """
+        prepared = self._prepare(request, payload)
+        if prepared is None:
+            return None
+        ask, entry = prepared
+        if self._backends.in_background:
+            return entry if self._later(self._write, ask, entry) else None
+        return self._write(ask, entry)
+
+    async def astore(self, request: CacheRequest, payload: str) -> CacheEntry | None:
+        """Async twin of `store`."""
+        prepared = self._prepare(request, payload)
+        if prepared is None:
+            return None
+        ask, entry = prepared
+        if self._backends.in_background:
+            return entry if self._later(self._write, ask, entry) else None
+        return await self._awrite(ask, entry)
+
+    def _prepare(self, request: CacheRequest, payload: str) -> tuple[flow.Ask, CacheEntry] | None:
+        """Make the entry and keep it in memory, where it can be read at once."""
+        said, now = surroundings.get(), self._clock()
+        controls = request.controls
+        ttl_s = self._policy.ttl_s if controls.ttl_s is None else controls.ttl_s
+        if said.mode == "bypass" or (ttl_s is not None and ttl_s <= 0):
+            return None
+        try:
+            key, tenant = self._key(request)
+            ask = self._ask(request, key, tenant)
+            entry = self._keyring.seal(
+                CacheEntry(
+                    id=ask.entry_id,
+                    namespace=ask.namespace,
+                    text=ask.text,
+                    payload=encodable(payload),
+                    created_at=now,
+                    expires_at=self._policy.expires_at(now, now, ttl_s),
+                    ttl_s=ttl_s,
+                    tags=tuple(dict.fromkeys((*controls.tags, *said.tags))),
+                )
+            )
+        except UnkeyableError:
+            self._recorder.counted("unkeyable")
+            return None
+        self._keep(key, Hit(entry, 1.0, "hash"), now)
+        return ask, entry
+
+    def _write(self, ask: flow.Ask, entry: CacheEntry) -> CacheEntry | None:
+        try:
+            self._driver.run(flow.store(ask, entry, self._rules), _WRITE_BUDGET_S)
+        except BackendError as error:
+            self._not_stored(entry, str(error))
+            return None
+        return self._stored(entry)
+
+    async def _awrite(self, ask: flow.Ask, entry: CacheEntry) -> CacheEntry | None:
+        try:
+            await self._driver.arun(flow.store(ask, entry, self._rules), _WRITE_BUDGET_S)
+        except BackendError as error:
+            self._not_stored(entry, str(error))
+            return None
+        return self._stored(entry)
+
+    def _stored(self, entry: CacheEntry) -> CacheEntry:
+        self._recorder.counted("stored")
+        self._tell(
+            CacheEvent("store", model=entry.namespace.model, tenant=entry.namespace.tenant, entry_id=entry.id)
+        )
+        return entry
+
+    def _not_stored(self, entry: CacheEntry, why: str) -> None:
+        self._recorder.counted("store_failed")
+        self._tell(CacheEvent("store_failed", reason=why, model=entry.namespace.model, entry_id=entry.id))
+
+    def _later(self, function: Callable[..., object], *args: object) -> bool:
+        """Queue work for the writing thread; a full queue drops it, counted."""
+        try:
+            self._backends.writes.submit(function, *args)
+        except queue.Full:
+            self._recorder.counted("dropped")
+            self._tell(CacheEvent("dropped", reason="too many writes are waiting"))
+            return False
+        self._sweep_when_due()
+        return True
+
+    def _sweep_when_due(self) -> None:
+        """Delete what has expired, now and then; the embedded store sweeps by itself."""
+        now = self._clock()
+        if now < self._next_sweep or self._backends.store.in_process:
+            return
+        self._next_sweep = now + _SWEEP_EVERY_S
+        self._later(self._backends.store.delete, Selector(expired_at=now))
+
+    def _forget(self, selector: Selector) -> int:
+        """Drop entries from memory, and keep look-ups that are under way from bringing them back."""
+        self._epoch += 1
+        return self._hash.remove(selector)
+
+    # -- telling ----------------------------------------------------------------------------------
+
+    def _note(self, found: Lookup, request: CacheRequest, seconds: float) -> None:
+        self._recorder.looked_up(found, seconds)
+        if self._hooks:
+            self._tell(_event(found, request, seconds))
+
+    def _tell(self, event: CacheEvent) -> None:
+        for hook in self._hooks:
+            try:
+                hook(event)
+            except Exception as error:  # noqa: BLE001 - a user's hook must not break a user's LLM call
+                log.warning("an event hook failed: %s", type(error).__name__)
+
+    def _breaker_changed(self, name: str, state: State) -> None:
+        if state == "open":
+            log.warning("the %s keeps failing; look-ups go on without it until it answers again", name)
+        else:
+            log.warning("the %s answers again", name)
+        self._recorder.counted(f"{name}_{state}")
+        self._tell(CacheEvent(f"breaker_{state}", reason=name))
+
+
+def _event(found: Lookup, request: CacheRequest, seconds: float) -> CacheEvent:
+    about = CacheEvent("miss", "", "", found.similarity, seconds, request.model, request.tenant)
+    if isinstance(found, Hit):
+        return replace(about, kind="hit", tier=found.tier, entry_id=found.entry.id)
+    return replace(about, reason=found.reason)

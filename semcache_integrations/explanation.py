@@ -1,0 +1,77 @@
+"""What a look-up saw: every candidate, its similarity and the verdict on it, for a terminal and a notebook."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from semcache_integrations.core.flow import Ask
+from semcache_integrations.core.models import CacheEntry, Verdict
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_COLUMNS = ("question", "similarity", "verdict", "entry")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The result of `SemanticCache.explain`.
+
+    Attributes:
+        ask: The request with its keys.
+        exact: The entry of the very same question, expired or not, if there is one.
+        verdicts: One per neighbour in the namespace, best first.
+        threshold: Least cosine of a semantic hit for this request.
+    """
+
+    ask: Ask
+    exact: CacheEntry | None
+    verdicts: tuple[Verdict, ...]
+    threshold: float
+
+    @property
+    def served(self) -> CacheEntry | None:
+        """The entry whose answer a look-up would serve, freshness of the exact one aside."""
+        accepted = (verdict.candidate.entry for verdict in self.verdicts if not verdict.refusal)
+        return self.exact or next(accepted, None)
+
+    def rows(self) -> Iterator[tuple[str, str, str, str]]:
+        """Yield the table's rows: question, similarity, verdict, entry id."""
+        if self.exact is not None:
+            yield self.exact.text, "1.000", "same question", self.exact.id
+        for verdict in self.verdicts:
+            entry = verdict.candidate.entry
+            if self.exact is None or entry.id != self.exact.id:
+                yield (
+                    entry.text,
+                    f"{verdict.candidate.similarity:.3f}",
+                    verdict.refusal or "accepted",
+                    entry.id,
+                )
+
+    def _title(self) -> str:
+        return f"{'hit' if self.served else 'miss'} for {self.ask.text!r} (threshold {self.threshold:.2f})"
+
+    def __rich__(self) -> Table:
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(title=escape(self._title()))
+        for column in _COLUMNS:
+            table.add_column(column, justify="right" if column == "similarity" else "left")
+        for row in self.rows():
+            table.add_row(*(escape(cell) for cell in row))
+        return table
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows()
+        )
+        return (
+            f"<table><caption>{html.escape(self._title())}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )

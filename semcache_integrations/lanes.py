@@ -1,0 +1,94 @@
+"""Worker threads for calls that may block: bounded, daemonic, and never in the way of the interpreter's exit.
+
+`concurrent.futures.ThreadPoolExecutor` joins its threads at exit, so one hung store would keep the user's
+program from ending; that is why these few lines exist. Results still travel in its `Future`.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_Job = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]  # Any: a lane carries every type of job
+
+
+class Lane:
+    """A queue with up to `workers` threads behind it, started when first needed.
+
+    Args:
+        name: Of the threads, for people who look at a stack dump.
+        workers: Most threads.
+        limit: Most waiting jobs, 0 for no limit.
+    """
+
+    def __init__(self, name: str, workers: int = 1, limit: int = 0) -> None:
+        self._name = name
+        self._workers = workers
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(self._limit)
+        self._threads = 0
+        self._busy = 0
+
+    def submit(self, function: Callable[..., T], *args: object) -> Future[T]:
+        """Queue a call.
+
+        Raises:
+            queue.Full: `limit` jobs are waiting already.
+        """
+        future: Future[T] = Future()
+        with self._lock:
+            if self._pid != os.getpid():  # threads do not survive a fork
+                self._reset()
+            self._jobs.put_nowait((future, function, args))
+            self._busy += 1
+            if self._threads < min(self._workers, self._busy):
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"semcache-{self._name}", daemon=True).start()
+        return future
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until no job waits or runs, `timeout_s` at most; return whether it came to that."""
+        deadline = time.monotonic() + timeout_s
+        while self._busy and self._pid == os.getpid():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.002)
+        return True
+
+    def close(self) -> None:
+        """Let the idle threads end; a running job is left to finish by itself."""
+        with self._lock:
+            for _ in range(self._threads):
+                try:
+                    self._jobs.put_nowait(None)
+                except queue.Full:  # hung behind a dead store: daemon threads end with the process
+                    return
+            self._threads = 0
+
+    def _work(self) -> None:
+        jobs = self._jobs
+        while (job := jobs.get()) is not None:
+            self._run(*job)
+            del job  # an idle thread must not keep a prompt alive
+            with self._lock:
+                self._busy -= 1
+
+    @staticmethod
+    def _run(future: Future[Any], function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(function(*args))
+        except BaseException as error:  # noqa: BLE001 - belongs to whoever waits for the future
+            future.set_exception(error)

@@ -1,0 +1,179 @@
+"""Counts and latencies of one cache, and how they look in a terminal and in a notebook.
+
+Recording is a few dictionary and deque operations, because it sits on the hot path; everything that
+costs anything happens in `snapshot()`.
+"""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from semcache_integrations.core.models import Hit, Lookup
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TIERS = ("hash", "exact", "semantic")
+_RECENT = 2_048  # latencies kept per tier: enough for a p99, small enough to forget
+
+
+@dataclass(frozen=True, slots=True)
+class TierStats:
+    """One tier's hits.
+
+    Attributes:
+        hits: How many.
+        share: Hits per look-up, 0-1.
+        p50_us: Median of the latest 2,048 look-ups that ended here, in microseconds.
+        p99_us: Their 99th percentile, in microseconds.
+    """
+
+    hits: int = 0
+    share: float = 0.0
+    p50_us: float = 0.0
+    p99_us: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """What one cache has done since it was made.
+
+    Attributes:
+        tiers: By tier name, and `miss` for the look-ups that found nothing.
+        misses: Count by reason.
+        counts: Everything else that was counted: `stored`, `store_failed`, `dropped`, `evicted`…
+        entries: Hits kept in the in-process tier.
+        size_bytes: What they count for.
+    """
+
+    tiers: Mapping[str, TierStats]
+    misses: Mapping[str, int]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    entries: int = 0
+    size_bytes: int = 0
+
+    @property
+    def hits(self) -> int:
+        """Look-ups that were answered, by any tier."""
+        return sum(self.tiers[tier].hits for tier in TIERS)
+
+    @property
+    def lookups(self) -> int:
+        """All look-ups."""
+        return self.hits + sum(self.misses.values())
+
+    @property
+    def hit_rate(self) -> float:
+        """Answered look-ups per look-up, 0-1."""
+        return self.hits / self.lookups if self.lookups else 0.0
+
+    def rows(self) -> Iterable[tuple[str, str, str, str, str]]:
+        """Yield the table's rows: name, count, share, p50, p99."""
+        for name in (*TIERS, "miss"):
+            tier = self.tiers[name]
+            latency = (_micros(tier.p50_us), _micros(tier.p99_us)) if tier.hits else ("", "")
+            yield (name, f"{tier.hits:,}", f"{tier.share:.1%}", *latency)
+        for reason, count in sorted(self.misses.items()):
+            yield f"  {reason}", f"{count:,}", f"{count / self.lookups:.1%}", "", ""
+        for name, count in sorted(self.counts.items()):
+            yield name, f"{count:,}", "", "", ""
+
+    def __rich__(self) -> Table:
+        from rich.table import Table
+
+        table = Table(title=f"semantic cache: {self.hit_rate:.1%} of {self.lookups:,} look-ups answered")
+        for column in _COLUMNS:
+            table.add_column(column, justify="left" if column == _COLUMNS[0] else "right")
+        for row in self.rows():
+            table.add_row(*row)
+        return table
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows()
+        )
+        caption = f"{self.hit_rate:.1%} of {self.lookups:,} look-ups answered"
+        return (
+            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+
+_MILLISECOND_US = 1_000
+_COLUMNS = ("tier", "look-ups", "share", "p50", "p99")
+
+
+def _micros(value: float) -> str:
+    return f"{value:,.1f} µs" if value < _MILLISECOND_US else f"{value / _MILLISECOND_US:,.1f} ms"
+
+
+class Recorder:
+    """Collects what happened, from all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._hits: Counter[str] = Counter()
+        self._misses: Counter[str] = Counter()
+        self._seconds = {name: deque[float](maxlen=_RECENT) for name in (*TIERS, "miss")}
+
+    def looked_up(self, found: Lookup, seconds: float) -> None:
+        """Take note of a look-up that took `seconds`."""
+        if isinstance(found, Hit):
+            tier = found.tier
+            with self._lock:
+                self._hits[tier] += 1
+                self._seconds[tier].append(seconds)
+            return
+        with self._lock:
+            self._misses[found.reason] += 1
+            self._seconds["miss"].append(seconds)
+
+    def recalled(self, seconds: float) -> None:
+        """Take note of a hit in the in-process tier: `looked_up` without the questions."""
+        with self._lock:
+            self._hits["hash"] += 1
+            self._seconds["hash"].append(seconds)
+
+    def counted(self, name: str, by: int = 1) -> None:
+        """Count something else."""
+        with self._lock:
+            self._counts[name] += by
+
+    def reset(self) -> None:
+        """Start from zero."""
+        with self._lock:
+            for counter in (self._counts, self._hits, self._misses):
+                counter.clear()
+            for kept in self._seconds.values():
+                kept.clear()
+
+    def snapshot(self, *, entries: int, size_bytes: int, evicted: int) -> CacheStats:
+        """Return the counts and percentiles of this moment."""
+        with self._lock:
+            hits, misses, counts = dict(self._hits), dict(self._misses), dict(self._counts)
+            seconds = {name: sorted(kept) for name, kept in self._seconds.items()}
+        hits["miss"] = sum(misses.values())
+        lookups = sum(hits.values())
+        tiers = {
+            name: TierStats(
+                hits=hits.get(name, 0),
+                share=hits.get(name, 0) / lookups if lookups else 0.0,
+                p50_us=_percentile(kept, 0.50),
+                p99_us=_percentile(kept, 0.99),
+            )
+            for name, kept in seconds.items()
+        }
+        if evicted:
+            counts["evicted"] = evicted
+        return CacheStats(tiers, misses, counts, entries, size_bytes)
+
+
+def _percentile(ascending: list[float], share: float) -> float:
+    """Return the nearest-rank percentile of sorted seconds, in microseconds."""
+    return ascending[min(len(ascending) - 1, int(share * len(ascending)))] * 1e6 if ascending else 0.0
