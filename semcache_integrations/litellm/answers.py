@@ -7,7 +7,7 @@ share a mutable object: LiteLLM writes into the responses that it returns, and s
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import orjson
 from litellm.types.utils import Choices, ModelResponse
 from pydantic import ValidationError
+
+from semcache_integrations.litellm.usage import finished
 
 _VERSION = 1
 _COMPLETE = frozenset({"stop", "tool_calls", "function_call"})
@@ -51,21 +53,22 @@ class Answer:
         return copy
 
 
-def pack(answer: object, *, streamed: bool = False) -> str | None:
+def pack(answer: object, *, model: str = "", streamed: Sequence[Any] | None = None) -> str | None:
     """Return the payload of a complete answer, or None for one that must not be kept.
 
     Args:
         answer: A `ModelResponse`, or its JSON as the async path hands it over.
-        streamed: LiteLLM assembled it from a stream; it merges the choices of several into one then.
+        model: The model that was asked.
+        streamed: The messages that were asked, if LiteLLM assembled the answer from a stream.
     """
     body = _body(answer)
     if body is None or not body.get("choices") or not str(body.get("object", "")).startswith("chat.completion"):
         return None
     if not all(_is_complete(choice) for choice in body["choices"]):
         return None
-    if streamed and len(body["choices"]) != 1:
-        return None
-    return orjson.dumps({"v": _VERSION, "response": body}).decode()
+    if streamed is not None:
+        body = finished(body, model, streamed) if len(body["choices"]) == 1 else None
+    return None if body is None else orjson.dumps({"v": _VERSION, "response": body}).decode()
 
 
 @lru_cache(maxsize=256)

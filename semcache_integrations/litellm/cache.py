@@ -19,13 +19,13 @@ from litellm.caching.caching import Cache
 from semcache_integrations.cache import SemanticCache
 from semcache_integrations.context import Surroundings, surroundings
 from semcache_integrations.core.errors import UnkeyableError
-from semcache_integrations.core.models import CacheRequest, Hit, Lookup
+from semcache_integrations.core.models import CacheRequest, Lookup
 from semcache_integrations.litellm import answers
 from semcache_integrations.litellm.exact import ExactTier
 from semcache_integrations.litellm.keys import chat_request, embedding_request
 from semcache_integrations.litellm.replay import STRATEGIES, Replay
 from semcache_integrations.litellm.stream import ReplayStream
-from semcache_integrations.litellm.ticket import Ticket
+from semcache_integrations.litellm.ticket import Ticket, Tickets
 
 log = logging.getLogger("semcache_integrations.litellm")
 
@@ -34,7 +34,7 @@ CALL_TYPES = ("completion", "acompletion", "embedding", "aembedding")
 
 
 class _Order(NamedTuple):
-    """An answer to keep."""
+    """An answer to keep, and the request and the surroundings that it belongs to."""
 
     request: CacheRequest
     payload: str
@@ -83,13 +83,14 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
         self._owns_engine = cache is None
         self._replay = Replay() if replay is None else replay
         self._tenant = tenant
+        self._tickets = Tickets()
         secret = self.engine.config.secret
         self._secret = secret.get_secret_value().encode() if secret else b""
 
     # -- keys -------------------------------------------------------------------------------------
 
     def get_cache_key(self, **kwargs: Any) -> str:
-        """Return a key that LiteLLM carries to the write, and shows as `x-litellm-cache-key`."""
+        """Return the key that LiteLLM passes on to the look-up, and shows as `x-litellm-cache-key`."""
         try:
             return Ticket.of(self._request(kwargs), kwargs.get("messages"))
         except Exception as error:  # noqa: BLE001 - whatever an argument's own code raises, the call goes on
@@ -97,7 +98,7 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
             return Ticket.of(None)
 
     def _request(self, arguments: Mapping[str, Any]) -> CacheRequest | None:
-        """Return the request behind a call, or None for a call that is not ours to cache."""
+        """Return the request behind a call, or None for a call that is not to be cached."""
         if not self._is_ours(arguments) or _endpoint(arguments) not in CALL_TYPES:
             return None
         build = chat_request if "messages" in arguments else embedding_request
@@ -122,8 +123,9 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
         if "messages" not in kwargs:
             return super().get_cache(**kwargs)
         try:
-            request = self._asked(kwargs)
-            return None if request is None else self._present(self.engine.lookup(request), kwargs)
+            ticket = self._ticket(kwargs)
+            found = None if ticket.request is None else self.engine.lookup(ticket.request)
+            return self._present(found, ticket, kwargs)
         except Exception as error:  # noqa: BLE001 - LiteLLM does not guard this call, and the user's must go on
             _complain("look-up", error)
             return None
@@ -133,27 +135,34 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
         if "messages" not in kwargs:
             return await super().async_get_cache(**kwargs)
         try:
-            request = self._asked(kwargs)
-            return None if request is None else self._present(await self.engine.alookup(request), kwargs)
+            ticket = self._ticket(kwargs)
+            found = None if ticket.request is None else await self.engine.alookup(ticket.request)
+            return self._present(found, ticket, kwargs)
         except Exception as error:  # noqa: BLE001 - LiteLLM does not guard this call, and the user's must go on
             _complain("look-up", error)
             return None
 
-    def _asked(self, arguments: Mapping[str, Any]) -> CacheRequest | None:
-        ticket = arguments.get("cache_key")
-        return ticket.request if isinstance(ticket, Ticket) else self._request(arguments)
+    def _ticket(self, arguments: Mapping[str, Any]) -> Ticket:
+        """Return the ticket that LiteLLM was given as this call's key, or write one."""
+        key = arguments.get("cache_key")
+        return key if isinstance(key, Ticket) else Ticket.of(self._request(arguments), arguments["messages"])
 
-    def _present(self, found: Lookup, arguments: Mapping[str, Any]) -> Any:
+    def _present(self, found: Lookup | None, ticket: Ticket, arguments: Mapping[str, Any]) -> Any:
+        answer = answers.unpack(found.payload) if found else None
         metadata = arguments.get("metadata")
         if isinstance(metadata, dict):  # the proxy makes its x-litellm-semantic-similarity header of it
-            metadata["semantic-similarity"] = found.similarity or 0.0
-        answer = answers.unpack(found.payload) if found else None
-        if answer is None:
+            metadata["semantic-similarity"] = (found.similarity if found is not None else None) or 0.0
+        if not found or answer is None:
+            self._tickets.leave(ticket, arguments)
             return None
         if arguments.get("stream") is True and not arguments.get("complete_response"):
             return self._stream(answer, arguments)
         response = answer.fresh()
-        response._hidden_params = {"semcache": _provenance(found)}  # noqa: SLF001 - LiteLLM's name for metadata
+        response._hidden_params["semcache"] = {  # noqa: SLF001 - LiteLLM's name for an answer's metadata
+            "tier": found.tier,
+            "similarity": found.similarity,
+            "entry_id": found.entry.id,
+        }
         return response
 
     def _stream(self, answer: answers.Answer, arguments: Mapping[str, Any]) -> ReplayStream | None:
@@ -210,23 +219,23 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
             await super().async_add_cache_pipeline(result, **kwargs)
 
     def _order(self, result: object, arguments: Mapping[str, Any], *, later: bool) -> _Order | None:
+        """Return what is to be kept, or None.
+
+        Args:
+            result: The answer.
+            arguments: Of the call.
+            later: Whether the caller has had its answer already, and may have changed its arguments.
+        """
+        ticket = self._tickets.take(arguments)
         if (arguments.get("cache") or {}).get("no-store") is True or not self._is_ours(arguments):
             return None
-        request, said = self._as_asked(arguments, later=later)
-        payload = None if request is None else answers.pack(result, streamed=arguments.get("stream") is True)
-        return None if request is None or payload is None else _Order(request, payload, said)
-
-    def _as_asked(self, arguments: Mapping[str, Any], *, later: bool) -> tuple[CacheRequest | None, Surroundings]:
-        """Return the request as it was when the call began, or None where nobody can tell any more."""
-        ticket = _ticket(arguments)
-        if ticket is not None:
-            return (ticket.request if ticket.is_for(arguments) else None), ticket.said
-        logging_obj = arguments.get("litellm_logging_obj")
-        if logging_obj is None:
-            unchanged = not later
-        else:
-            unchanged = getattr(logging_obj, "messages", None) == arguments["messages"]
-        return (self._request(arguments) if unchanged else None), surroundings.get()
+        if ticket is None and (not later or _unchanged(arguments)):
+            ticket = Ticket.of(self._request(arguments), arguments["messages"])
+        if ticket is None or ticket.request is None:
+            return None
+        streamed = ticket.turns if arguments.get("stream") is True else None
+        payload = answers.pack(result, model=ticket.request.model, streamed=streamed)
+        return None if payload is None else _Order(ticket.request, payload, ticket.said)
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -245,17 +254,13 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
 def _endpoint(arguments: Mapping[str, Any]) -> str:
     """Return the function that is looking: nested calls share a logging object, whose handler is the inner one's."""
     handler = getattr(arguments.get("litellm_logging_obj"), "llm_caching_handler", None)
-    function = getattr(handler, "original_function", None)
-    return getattr(function, "__name__", "completion")
+    return getattr(getattr(handler, "original_function", None), "__name__", "completion")
 
 
-def _ticket(arguments: Mapping[str, Any]) -> Ticket | None:
-    """Return the key that LiteLLM carried from this call's look-up: a stream's, or that of a plain async call."""
-    handler = getattr(arguments.get("litellm_logging_obj"), "llm_caching_handler", None)
-    for key in (arguments.get("cache_key"), getattr(handler, "preset_cache_key", None)):
-        if isinstance(key, Ticket):
-            return key
-    return None
+def _unchanged(arguments: Mapping[str, Any]) -> bool:
+    """Whether `messages` is what the call began with, as far as LiteLLM's own record of the call shows."""
+    logging_obj = arguments.get("litellm_logging_obj")
+    return logging_obj is not None and getattr(logging_obj, "messages", None) == arguments["messages"]
 
 
 def _is_subsequence(inputs: object, asked: object) -> bool:
@@ -273,11 +278,6 @@ def _as_it_was(said: Surroundings) -> Iterator[None]:
         yield
     finally:
         surroundings.reset(token)
-
-
-def _provenance(found: Hit) -> dict[str, object]:
-    """What the answer says of itself."""
-    return {"tier": found.tier, "similarity": found.similarity, "entry_id": found.entry.id}
 
 
 def _complain(step: str, error: Exception) -> None:

@@ -43,6 +43,8 @@ _UNKEYED = frozenset(
         # which of LiteLLM's own functions is running
         *("acompletion", "aembedding", "atext_completion", "async_call", "use_in_pass_through"),
         *("mock_delay", "stream_response", "fastest_response", "secret_fields", "user_api_key_dict"),
+        # the Router's own state
+        *("_context_compaction_state", "_router_weights", "allow_client_keepalive_override"),
     }
 )
 _DEFAULTS: Mapping[str, object] = {"n": 1, "extra_body": {}, "logprobs": False}

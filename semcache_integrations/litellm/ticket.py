@@ -1,13 +1,16 @@
-"""The cache key that LiteLLM carries for us from the look-up to the write.
+"""What a look-up leaves behind for the write of the same call.
 
-LiteLLM asks a cache for a key, passes it back on the look-up and, with the finished answer, on the write.
-To LiteLLM it is a string. To us it holds the request as it was when the call began: until the answer has
-come, the caller may have appended to `messages`, or left the block whose tenant the call belongs to.
+Until an answer has come, the caller may have appended to `messages` (every chat loop does, and an async
+write runs after that), or left the block whose tenant the call belongs to. So a `Ticket` holds the request
+as it was when the call began. To LiteLLM it is the cache key, a string; and `Tickets` keeps those of the
+calls that went upstream.
 """
 
 from __future__ import annotations
 
+import threading
 import uuid
+from collections import OrderedDict
 from collections.abc import Mapping
 
 from typing_extensions import Self
@@ -23,13 +26,14 @@ class Ticket(str):
     Attributes:
         request: What was asked, or None if it must not be cached.
         said: What held around the call.
-        subject: The very `messages` or `input` object of the call, by which its write is recognised.
+        subject: The very `messages` object of the call, by which its write is recognised.
     """
 
-    __slots__ = ("request", "said", "subject")
+    __slots__ = ("_length", "request", "said", "subject")
     request: CacheRequest | None
     said: Surroundings
     subject: object
+    _length: int
 
     @classmethod
     def of(cls, request: CacheRequest | None, subject: object = None) -> Self:
@@ -42,12 +46,43 @@ class Ticket(str):
         name = f"uncached-{uuid.uuid4().hex}" if request is None else digest(request, said.tenant)
         ticket = cls(name)
         ticket.request, ticket.said, ticket.subject = request, said, subject
+        ticket._length = len(subject) if isinstance(subject, list) else 0
         return ticket
 
-    def is_for(self, arguments: Mapping[str, object]) -> bool:
-        """Whether these are the arguments of the call that this ticket was made for.
+    @property
+    def turns(self) -> list[object]:
+        """The messages of the call, without those that were appended since."""
+        return list(self.subject[: self._length]) if isinstance(self.subject, list) else []
 
-        Nested calls share LiteLLM's logging object, where the ticket of the inner one replaces the outer's.
-        """
-        model = self.request.model if self.request else None
-        return self.subject is arguments.get("messages") and model == arguments.get("model")
+
+class Tickets:
+    """The tickets of calls that are upstream now, by LiteLLM's id of the call and its model.
+
+    Nested calls share the id: a fallback's differs by its model, and a write that finds another call's
+    `messages` under its id is not the one that the ticket was made for.
+
+    Args:
+        most: How many are kept; the oldest goes first, and its answer is not stored.
+    """
+
+    def __init__(self, most: int = 4_096) -> None:
+        self._most = most
+        self._open: OrderedDict[tuple[object, object], Ticket] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def leave(self, ticket: Ticket, arguments: Mapping[str, object]) -> None:
+        """Keep the ticket of a call that goes upstream."""
+        with self._lock:
+            self._open[_call(arguments)] = ticket
+            if len(self._open) > self._most:
+                self._open.popitem(last=False)
+
+    def take(self, arguments: Mapping[str, object]) -> Ticket | None:
+        """Return the ticket of the call with these arguments, if it left one."""
+        with self._lock:
+            ticket = self._open.pop(_call(arguments), None)
+        return ticket if ticket is not None and ticket.subject is arguments.get("messages") else None
+
+
+def _call(arguments: Mapping[str, object]) -> tuple[object, object]:
+    return arguments.get("litellm_call_id"), arguments.get("model")
