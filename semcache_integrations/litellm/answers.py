@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 from litellm.types.utils import Choices, ModelResponse
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from semcache_integrations.litellm.usage import finished
 
@@ -49,7 +49,8 @@ class Answer:
         copy.choices = [_level(choice) for choice in self.response.choices]
         usage = getattr(self.response, "usage", None)
         if usage is not None:
-            copy.usage = usage.model_copy(deep=True)  # type: ignore[attr-defined]  # an extra field of the model
+            details = {name: part.model_copy() for name, part in usage if isinstance(part, BaseModel)}
+            copy.usage = usage.model_copy(update=details)  # type: ignore[attr-defined]  # an extra field of the model
         return copy
 
 

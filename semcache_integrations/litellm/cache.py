@@ -25,7 +25,7 @@ from semcache_integrations.litellm.exact import ExactTier
 from semcache_integrations.litellm.keys import chat_request, embedding_request
 from semcache_integrations.litellm.replay import STRATEGIES, Replay
 from semcache_integrations.litellm.stream import ReplayStream
-from semcache_integrations.litellm.ticket import Ticket, Tickets
+from semcache_integrations.litellm.ticket import LastServed, Ticket, Tickets
 
 log = logging.getLogger("semcache_integrations.litellm")
 
@@ -84,6 +84,7 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
         self._replay = Replay() if replay is None else replay
         self._tenant = tenant
         self._tickets = Tickets()
+        self._served = LastServed()
         secret = self.engine.config.secret
         self._secret = secret.get_secret_value().encode() if secret else b""
 
@@ -92,7 +93,8 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
     def get_cache_key(self, **kwargs: Any) -> str:
         """Return the key that LiteLLM passes on to the look-up, and shows as `x-litellm-cache-key`."""
         try:
-            return Ticket.of(self._request(kwargs), kwargs.get("messages"))
+            served = None if "litellm_logging_obj" in kwargs else self._served.get(kwargs)
+            return served or Ticket.of(self._request(kwargs), kwargs.get("messages"))
         except Exception as error:  # noqa: BLE001 - whatever an argument's own code raises, the call goes on
             _complain("key", error)
             return Ticket.of(None)
@@ -109,12 +111,7 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
             return None
 
     def _is_ours(self, arguments: Mapping[str, Any]) -> bool:
-        return (
-            arguments.get("caching") is not False
-            and not arguments.get("text_completion")  # the inner call of `text_completion`: another kind of answer
-            and not any(name.endswith("_converted_stream") for name in arguments)  # a hook wants its own stream
-            and self.should_use_cache(**arguments) is True
-        )
+        return arguments.get("caching") is not False and self.should_use_cache(**arguments) is True
 
     # -- look-up ----------------------------------------------------------------------------------
 
@@ -155,6 +152,7 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
         if not found or answer is None:
             self._tickets.leave(ticket, arguments)
             return None
+        self._served.set(ticket, arguments)
         if arguments.get("stream") is True and not arguments.get("complete_response"):
             return self._stream(answer, arguments)
         response = answer.fresh()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -49,7 +50,7 @@ _UNKEYED = frozenset(
 )
 _DEFAULTS: Mapping[str, object] = {"n": 1, "extra_body": {}, "logprobs": False}
 _PRICE = "_cost_per_"
-_LONGEST_CONTEXT = 2_048  # bytes; what is longer is kept as its digest
+_LONGEST_CONTEXT = 1_024  # bytes; a longer one is kept as its digest (hashlib gives up the GIL beyond 2,047)
 _SECRET = re.compile(
     r"api_?key|secret|password|credential|access_key|session_token|ad_token|identity_token|signing_key",
     re.IGNORECASE,
@@ -148,29 +149,44 @@ def _model(arguments: Mapping[str, object]) -> str:
 
 def _call(arguments: Mapping[str, object], secret: bytes) -> object:
     """All that must match exactly besides the messages, in canonical form."""
-    params = {name: value for name, value in arguments.items() if value is not None and not _unkeyed(name)}
-    secrets = {name: params.pop(name) for name in list(params) if _SECRET.search(name)}
-    headers = {**_mapping(arguments, "headers"), **_mapping(arguments, "extra_headers")}
-    for name, value in headers.items():
-        if _SECRET_HEADER.search(str(name)):
-            secrets[f"header {str(name).lower()}"] = value
-    open_headers = {str(name).lower(): value for name, value in headers.items()}
-    for name in list(open_headers):
-        if name in _TRACE_HEADERS or _SECRET_HEADER.search(name):
-            del open_headers[name]
-    call = {
-        "params": {name: value for name, value in params.items() if _DEFAULTS.get(name) != value},
-        "headers": open_headers or None,
-        "credential": _credential(secrets, secret),
-        "namespace": _namespace(arguments),
-        "caller": _caller(arguments) or None,
-        "cache_key": _own_key(arguments),
-    }
+    params: dict[str, object] = {}
+    secrets: dict[str, object] = {}
+    for name, value in arguments.items():
+        role = _role(name)
+        if role == "unkeyed" or value is None or _DEFAULTS.get(name) == value:
+            continue
+        if role == "refused" and value:
+            raise UnkeyableError(f"a call with {name} is answered in a form of its own")
+        (secrets if role == "secret" else params)[name] = value
+    call: dict[str, object] = {"params": params, "cache_key": _own_key(arguments)}
+    if "headers" in arguments or "extra_headers" in arguments:
+        call["headers"] = _headers(arguments, secrets)
+    if "cache" in arguments or "metadata" in arguments or "litellm_metadata" in arguments:
+        call["namespace"] = _namespace(arguments)
+        call["caller"] = _caller(arguments) or None
+    call["credential"] = _credential(secrets, secret)
     return _canonical(call)
 
 
-def _unkeyed(name: str) -> bool:
-    return name in _UNKEYED or _PRICE in name
+@lru_cache(maxsize=4_096)
+def _role(name: str) -> str:
+    if name in _UNKEYED or _PRICE in name:
+        return "unkeyed"
+    if name == "text_completion" or name.endswith("_converted_stream"):
+        return "refused"
+    return "secret" if _SECRET.search(name) else "param"
+
+
+def _headers(arguments: Mapping[str, object], secrets: dict[str, object]) -> object:
+    """Return the headers that may matter, and move the secret ones to the secrets."""
+    kept = {}
+    for name, value in {**_mapping(arguments, "headers"), **_mapping(arguments, "extra_headers")}.items():
+        lower = str(name).lower()
+        if _SECRET_HEADER.search(lower):
+            secrets[f"header {lower}"] = value
+        elif lower not in _TRACE_HEADERS:
+            kept[lower] = value
+    return kept or None
 
 
 def _credential(secrets: Mapping[str, object], secret: bytes) -> str | None:
@@ -178,7 +194,7 @@ def _credential(secrets: Mapping[str, object], secret: bytes) -> str | None:
     if not secrets:
         return None
     named = _dump(_canonical(secrets))
-    key = blake2b(secret, digest_size=32).digest() if secret else b""
+    key = blake2b(secret, digest_size=32).digest() if secret else b""  # a secret of any length makes a key
     return blake2b(named, digest_size=16, key=key, person=b"semcache-litellm").hexdigest()
 
 

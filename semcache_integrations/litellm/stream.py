@@ -36,8 +36,15 @@ def chunks(body: Mapping[str, Any], replay: Replay, *, usage: bool) -> Iterator[
     for choice in body["choices"]:
         index, logprobs = choice.get("index", 0), choice.get("logprobs")
         role = choice["message"].get("role") or "assistant"
+        pattern = None
         for delta in _deltas(choice["message"], replay):
-            yield _chunk(head, index, Delta(role=role, **delta), logprobs=logprobs)
+            if pattern is not None and delta.keys() == {"content"}:
+                yield _like(pattern, delta)
+                continue
+            chunk = _chunk(head, index, Delta(role=role, **delta), logprobs=logprobs)
+            if role is None and delta.keys() == {"content"}:
+                pattern = chunk.model_copy()
+            yield chunk
             role = logprobs = None
         yield _chunk(head, index, Delta(role=role), finish=choice.get("finish_reason"))
     if usage and body.get("usage"):
@@ -51,6 +58,15 @@ def _chunk(
 ) -> ModelResponseStream:
     choice = StreamingChoices(index=index, delta=delta, finish_reason=finish, logprobs=logprobs)
     return ModelResponseStream(choices=[choice], **head)
+
+
+def _like(pattern: ModelResponseStream, delta: Mapping[str, Any]) -> ModelResponseStream:
+    """Return the pattern with another delta: a copy takes half the time of LiteLLM's constructors."""
+    choice = pattern.choices[0]
+    piece = choice.model_copy(update={"delta": choice.delta.model_copy(update=delta)})
+    chunk: ModelResponseStream = pattern.model_copy(update={"choices": [piece]})
+    chunk._hidden_params = {}  # noqa: SLF001 - LiteLLM's name; a copy shares it otherwise
+    return chunk
 
 
 def _deltas(message: Mapping[str, Any], replay: Replay) -> Iterator[dict[str, Any]]:

@@ -84,5 +84,21 @@ class Tickets:
         return ticket if ticket is not None and ticket.subject is arguments.get("messages") else None
 
 
+class LastServed(threading.local):
+    """The ticket of this thread's last hit: LiteLLM asks for a hit's key once more, to show it."""
+
+    def __init__(self) -> None:
+        self._last: tuple[tuple[object, object], Ticket] | None = None
+
+    def set(self, ticket: Ticket, arguments: Mapping[str, object]) -> None:
+        """Remember the ticket of a call that was answered."""
+        self._last = _call(arguments), ticket
+
+    def get(self, arguments: Mapping[str, object]) -> Ticket | None:
+        """Return the ticket if it is this call's, and forget it."""
+        last, self._last = self._last, None
+        return last[1] if last is not None and last[0] == _call(arguments) else None
+
+
 def _call(arguments: Mapping[str, object]) -> tuple[object, object]:
     return arguments.get("litellm_call_id"), arguments.get("model")

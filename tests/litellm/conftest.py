@@ -233,8 +233,13 @@ def upstream(server):
 
 
 @pytest.fixture
-def engine():
-    with SemanticCache(embedder=WordEmbedder(), similarity_threshold=0.9) as cache:
+def words():
+    return WordEmbedder()
+
+
+@pytest.fixture
+def engine(words):
+    with SemanticCache(embedder=words, similarity_threshold=0.9) as cache:
         yield cache
 
 
