@@ -15,7 +15,7 @@ from semcache_integrations.backends.nothing import NoEmbedder, NoStore
 from semcache_integrations.breaker import Breaker, State
 from semcache_integrations.config import CacheConfig
 from semcache_integrations.core.errors import BackendError, ConfigurationError, EmbeddingError, StoreError
-from semcache_integrations.core.guards import ALL_VETOES
+from semcache_integrations.core.guards import ALL as ALL_VETOES
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import NEVER, Selector
 from semcache_integrations.core.policy import Policy

@@ -6,7 +6,10 @@ A setting comes from the keyword argument, else from `SEMCACHE_<NAME>`, else fro
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -112,6 +115,26 @@ def load_config(config: CacheConfig | None = None, /, **settings: Any) -> CacheC
         return CacheConfig.model_validate({**base, **settings})
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
+
+
+def model_directory() -> Path:
+    """Where installed embedding models live: `SEMCACHE_MODEL_DIR`, else a folder in the user's cache."""
+    chosen = os.environ.get(ENV_PREFIX + "MODEL_DIR")
+    return Path(chosen).expanduser() if chosen else _user_cache() / "semcache" / "models"
+
+
+def fastembed_cache_directory() -> Path:
+    """Where fastembed keeps what it downloaded itself, by the rules of its own `define_cache_dir`."""
+    return Path(os.environ.get("FASTEMBED_CACHE_PATH") or Path(tempfile.gettempdir()) / "fastembed_cache")
+
+
+def _user_cache() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return cache if cache.is_absolute() else Path.home() / ".cache"  # the XDG standard: ignore relative paths
 
 
 def _from_environment() -> dict[str, str]:

@@ -31,10 +31,10 @@ class Lane:
         self._name = name
         self._workers = workers
         self._limit = limit
-        self._lock = threading.Lock()
         self._reset()
 
     def _reset(self) -> None:
+        self._lock = threading.Lock()
         self._pid = os.getpid()
         self._jobs: queue.Queue[_Job | None] = queue.Queue(self._limit)
         self._threads = 0
@@ -47,9 +47,9 @@ class Lane:
             queue.Full: `limit` jobs are waiting already.
         """
         future: Future[T] = Future()
+        if self._pid != os.getpid():  # threads do not survive a fork, and the lock may have been held
+            self._reset()
         with self._lock:
-            if self._pid != os.getpid():  # threads do not survive a fork
-                self._reset()
             self._jobs.put_nowait((future, function, args))
             self._busy += 1
             if self._threads < min(self._workers, self._busy):

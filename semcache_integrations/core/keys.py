@@ -153,7 +153,7 @@ class Keyring:
         Raises:
             UnkeyableError: a parameter or the context has no canonical form.
         """
-        about = (request.dialect, tenant, request.model, request.params or (), request.context or ())
+        about = (request.dialect, tenant, request.model, request.params or {}, request.context or ())
         try:
             scope = canonical_bytes(about)
         except (TypeError, ValueError, RecursionError) as error:  # lone surrogates, cycles, deep nesting

@@ -10,7 +10,8 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from semcache_integrations.core.guards import ALL_VETOES, read, vetoes
+from semcache_integrations.core.guards import ALL as ALL_VETOES
+from semcache_integrations.core.guards import read, vetoes
 from semcache_integrations.core.models import NEVER, CacheEntry, Candidate, Controls, Verdict
 
 EPSILON = 1e-6

@@ -1,0 +1,1 @@
+"""DOES. One third party per file; each is imported when first used, never when this package is."""

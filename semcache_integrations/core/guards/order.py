@@ -1,0 +1,163 @@
+"""ORDER: the same words about the same things, the other way round: from A to B, dog bites man, missed by the gun.
+
+Most reordering is innocent ("July weather in Paris"), so each rule asks for evidence that the order carries the
+meaning: a word like "to" between two things, or two things that change places around what stands between them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import takewhile
+
+from semcache_integrations.core.guards import lexicon
+from semcache_integrations.core.guards.reading import Reading, content, english, feature, stems, words
+from semcache_integrations.core.guards.subjects import kinds_of
+
+Direction = tuple[str, tuple[str, ...], tuple[str, ...]]  # the word, the stems before and behind it, nearest first
+
+_REACH = 2  # content words on each side of "to": "New York to Florida"
+_STEPS = 4  # words on each side that are searched for them
+_LONGEST_SWAP = 40  # words; a longer reordering is no swap of two things
+_IDLE = frozenset({"the", "please"})
+_BE = frozenset({"is", "are", "was", "were", "be", "been", "being", "get", "got"})
+_PERSON = {"me": "i", "him": "he", "them": "they", "us": "we", "an": "a", "did": "do", "does": "do"}
+
+
+def differ_in_direction(a: Reading, b: Reading) -> bool:
+    """Whether two things stand on the other sides of a word of direction, whatever else is reworded."""
+    mine, yours = _directions(a), _directions(b)
+    if not mine or not yours or mine == yours:
+        return False
+    return any(_opposed(one, other) for one in mine for other in yours)
+
+
+def _opposed(one: Direction, other: Direction) -> bool:
+    """Whether each side's nearest word is on the other side there: "allowed to eat" opposes nothing."""
+    return one[0] == other[0] and _crosses(one, other) and _crosses(other, one)
+
+
+def _crosses(one: Direction, other: Direction) -> bool:
+    _, before, behind = one
+    return before[0] in other[2] and behind[0] in other[1] and before[0] not in other[1]
+
+
+def differ_in_order(a: Reading, b: Reading) -> bool:
+    """Whether two things change places around what stands between them, in otherwise the same words."""
+    mine, yours = _sequence(a), _sequence(b)
+    if len(mine) != len(yours) or mine == yours or not english(a, b):
+        return False
+    if not lexicon.stems("symmetric").isdisjoint(mine) or sorted(mine) != sorted(yours):
+        return False
+    return _swapped(*_different_middles(mine, yours))
+
+
+def differ_in_voice(a: Reading, b: Reading) -> bool:
+    """Whether one text says "X did Y" and the other "X was done by Y"."""
+    mine, yours = _passive(a), _passive(b)
+    if bool(mine) == bool(yours) or not english(a, b):
+        return False
+    subject, deed, agent = mine or yours or ("", "", "")
+    told = tuple(map(lexicon.stem, words(b if mine else a)))
+    if subject not in told or agent not in told:
+        return False
+    between = told[told.index(subject) + 1 : told.index(agent)]
+    return any(stem[0] == deed[0] for stem in between)  # "missed" and "miss", "bought" and "buy"
+
+
+def _different_middles(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    pairs = list(zip(one, two, strict=True))
+    front = sum(1 for _ in takewhile(_alike, pairs))
+    back = sum(1 for _ in takewhile(_alike, pairs[::-1]))
+    return one[front : len(one) - back], two[front : len(two) - back]
+
+
+def _alike(pair: tuple[str, str]) -> bool:
+    return pair[0] == pair[1]
+
+
+def _swapped(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
+    """Whether X M Y became Y M X, with something in M that relates the two."""
+    size = len(one)
+    if size > _LONGEST_SWAP:
+        return False
+    fronts = [n for n in range(1, size) if one[:n] == two[size - n :]]
+    backs = [n for n in range(1, size) if one[size - n :] == two[:n]]
+    return any(
+        _relates(one[front : size - back])
+        for front in fronts
+        for back in backs
+        if front + back < size and one[front : size - back] == two[back : size - front]
+    )
+
+
+def _relates(middle: tuple[str, ...]) -> bool:
+    return not _unrelating().issuperset(middle)
+
+
+@cache
+def _unrelating() -> frozenset[str]:
+    """Function words that may stand between two things without saying which is which; "a" does say it: X is a Y."""
+    return lexicon.stems("function_words", "en") - lexicon.stems("directions", "strong") - {"a"}
+
+
+@feature
+def _sequence(reading: Reading) -> tuple[str, ...]:
+    """All words but the idle ones, without inflection and case of pronouns."""
+    found = (_PERSON.get(word, word) for word in words(reading) if word not in _IDLE)
+    return tuple(lexicon.stem(word) for word in found)
+
+
+@feature
+def _directions(reading: Reading) -> frozenset[Direction]:
+    found, markers = words(reading), _markers() if kinds_of(stems(reading)) else lexicon.words("directions", "strong")
+    if markers.isdisjoint(found):
+        return frozenset()
+    topics = frozenset(content(reading))
+    sides = (
+        (word, _near(found[max(at - _STEPS, 0) : at][::-1], topics), _near(found[at + 1 : at + 1 + _STEPS], topics))
+        for at, word in enumerate(found)
+        if word in markers
+    )
+    return frozenset(
+        (_marker(word), before, behind) for word, before, behind in sides if _directs(word, before, behind)
+    )
+
+
+def _near(neighbours: tuple[str, ...], topics: frozenset[str]) -> tuple[str, ...]:
+    """The nearest content words, up to the next word of direction."""
+    inside = takewhile(lambda word: word not in _markers() and word != "from", neighbours)
+    return tuple(stem for word in inside if (stem := lexicon.stem(word)) in topics)[:_REACH]
+
+
+def _directs(word: str, before: tuple[str, ...], behind: tuple[str, ...]) -> bool:
+    if not before or not behind:
+        return False
+    if word in lexicon.words("directions", "strong"):
+        return True
+    return not kinds_of(before).isdisjoint(kinds_of(behind))
+
+
+def _marker(word: str) -> str:
+    return "to" if word in lexicon.words("directions", "weak") or word in ("into", "onto") else word
+
+
+@cache
+def _markers() -> frozenset[str]:
+    return (lexicon.words("directions", "strong") | lexicon.words("directions", "weak")) - lexicon.words("symmetric")
+
+
+@feature
+def _passive(reading: Reading) -> tuple[str, str, str] | None:
+    """Subject, deed and agent of "X was done by Y"."""
+    found = words(reading)
+    at = found.index("by") if "by" in found else 0
+    if not at or _BE.isdisjoint(found[:at]) or not _is_participle(found[at - 1]):
+        return None
+    topics = frozenset(content(reading))
+    before = [stem for word in found[: at - 1] if (stem := lexicon.stem(word)) in topics]
+    behind = [stem for word in found[at + 1 : at + 3] if (stem := lexicon.stem(word)) in topics]
+    return (before[-1], found[at - 1], behind[0]) if before and behind else None
+
+
+def _is_participle(word: str) -> bool:
+    return word.endswith(("d", "n", "t", "ade", "one", "ung")) and not word.endswith(("ion", "ment"))

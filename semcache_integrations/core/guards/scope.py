@@ -1,0 +1,104 @@
+"""SCOPE: what kind of answer is wanted, in which language, and how much more one text asks than the other."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache, lru_cache
+
+from semcache_integrations.core.guards import lexicon
+from semcache_integrations.core.guards.reading import Reading, content, english, feature, language, words
+
+_LATIN = "latin"
+_CJK = frozenset({"cjk", "hiragana", "katakana"})
+_SAMPLE = 400  # characters that tell a text's script
+_LONGER = 1.5  # times the words
+_MORE = 3  # content words that the longer text adds
+_AUXILIARIES = frozenset(
+    "is are was were do does did can could will would should has have had am be may might must shall".split()
+)
+_ASKING = frozenset({"tell", "know", "me", "explain", "say", "and", "since", "find", "out", "show"})
+
+
+def differ_in_script(a: Reading, b: Reading) -> bool:
+    """Whether most letters are of two scripts."""
+    mine, yours = _script(a), _script(b)
+    return mine != yours and bool(mine) and bool(yours)
+
+
+def differ_in_language(a: Reading, b: Reading) -> bool:
+    """Whether both texts are clearly in a language, and not in the same one: the answer is written in it."""
+    mine, yours = language(a), language(b)
+    return mine != yours and bool(mine) and bool(yours)
+
+
+def differ_in_question(a: Reading, b: Reading) -> bool:
+    """Whether one text asks when, where, who, why or how many, and the other asks another of these."""
+    mine, yours = _asked_for(a), _asked_for(b)
+    return bool(mine) and bool(yours) and mine.isdisjoint(yours) and english(a, b)
+
+
+def one_contains_the_other(a: Reading, b: Reading) -> bool:
+    """Whether one text is the other with much more around it: an instruction appended to a known question."""
+    short, long = (a, b) if len(words(a)) <= len(words(b)) else (b, a)
+    if len(words(long)) <= _LONGER * len(words(short)):
+        return False
+    inner, outer = content(short), content(long)
+    return bool(inner) and len(outer) >= len(inner) + _MORE and f" {' '.join(inner)} " in f" {' '.join(outer)} "
+
+
+@feature
+def _script(reading: Reading) -> str:
+    if reading.folded.isascii():
+        return _LATIN if any(map(str.isalpha, reading.folded)) else ""
+    counts: dict[str, int] = {}
+    for letter in filter(str.isalpha, reading.folded[:_SAMPLE]):
+        script = _script_of(letter)
+        counts[script] = counts.get(script, 0) + 1
+    return max(counts, key=counts.__getitem__) if counts else ""
+
+
+@lru_cache(maxsize=4096)
+def _script_of(letter: str) -> str:
+    """The first word of a letter's Unicode name is its script; Japanese writes three, which count as one."""
+    script = unicodedata.name(letter, "").partition(" ")[0].lower()
+    return "cjk" if script in _CJK else script
+
+
+@feature
+def _asked_for(reading: Reading) -> frozenset[str]:
+    openings, found = _openings(), words(reading)
+    if openings.keys().isdisjoint(found):
+        return frozenset()
+    kinds, at = set(), 0
+    while at < len(found):
+        if found[at] not in openings:
+            at += 1
+            continue
+        length, kind = next(
+            ((len(opening), kind) for opening, kind in openings[found[at]] if _opens(found, at, opening)),
+            (1, ""),
+        )
+        kinds.add(kind)
+        at += length
+    return frozenset(kinds - {""})
+
+
+def _opens(found: tuple[str, ...], at: int, opening: tuple[str, ...]) -> bool:
+    return found[at : at + len(opening)] == opening and _is_asked(found, at, len(opening))
+
+
+def _is_asked(found: tuple[str, ...], at: int, length: int) -> bool:
+    """Whether it opens a question, and is no conjunction: "when is it", "tell me where …", not "when I feel lost"."""
+    behind = found[at + length] if at + length < len(found) else ""
+    return length > 1 or found[at] in ("who", "whom", "whose") or behind in _AUXILIARIES or found[at - 1] in _ASKING
+
+
+@cache
+def _openings() -> dict[str, tuple[tuple[tuple[str, ...], str], ...]]:
+    """For the first word of each opening: the openings that it begins, with what they ask for."""
+    found: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {}
+    for line in lexicon.lines("wh_words"):
+        kind, _, openings = line.partition(": ")
+        for opening in (tuple(words.split()) for words in openings.split("|")):
+            found[opening[0]] = (*found.get(opening[0], ()), (opening, kind))
+    return found
