@@ -232,6 +232,8 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
         if ticket is None or ticket.request is None:
             return None
         streamed = ticket.turns if arguments.get("stream") is True else None
+        if streamed is not None and (arguments.get("n") or 1) != 1:
+            return None  # LiteLLM has merged the choices into one
         payload = answers.pack(result, model=ticket.request.model, streamed=streamed)
         return None if payload is None else _Order(ticket.request, payload, ticket.said)
 
@@ -263,10 +265,13 @@ def _unchanged(arguments: Mapping[str, Any]) -> bool:
 
 def _is_subsequence(inputs: object, asked: object) -> bool:
     """Whether the inputs that came back are those that were asked, in their order; cached ones may be missing."""
-    if not isinstance(inputs, list) or not isinstance(asked, list):
-        return inputs == asked
+    if not isinstance(asked, list):
+        return False
     remaining = iter(asked)
-    return all(any(item == other for other in remaining) for item in inputs)
+    return all(
+        any(other in (item, {"role": "user", "content": item}) for other in remaining)  # LiteLLM notes texts as turns
+        for item in (inputs if isinstance(inputs, list) else [inputs])
+    )
 
 
 @contextmanager

@@ -20,4 +20,6 @@ class Replay:
 def split(text: str, replay: Replay) -> list[str]:
     if replay.by == "characters":
         return [text[i : i + replay.size] for i in range(0, len(text), replay.size)]
+    if replay.by != "words":
+        return re.findall(r"(?s).+?(?:[.!?]+\s+|\n+|$)", text)
     return re.findall(r"\s*\S+\s*", text) or ([text] if text else [])

@@ -73,6 +73,8 @@ def _deltas(message: Mapping[str, Any], replay: Replay) -> Iterator[dict[str, An
     extras = {name: value for name, value in message.items() if name not in _IN_PIECES and value}
     if extras:
         yield extras
+    if message.get("content") == "":
+        yield {"content": ""}
     for piece in split(message.get("reasoning_content") or "", replay):
         yield {"reasoning_content": piece}
     for piece in split(message.get("content") or "", replay):

@@ -162,8 +162,12 @@ async def test_long_conversations_are_cached_too(call, upstream):
     assert not hit(await call(messages=ask("and now?", *history[:-2])))
 
 
-async def test_everything_in_the_answer_comes_back(call, upstream):
-    arguments = {"n": 2, "logprobs": True, "model": "openai/gpt-5-mini", "reasoning_effort": "low"}
+@pytest.mark.parametrize(
+    "arguments",
+    [{"n": 2, "logprobs": True}, {"model": "openai/gpt-5-mini", "reasoning_effort": "low"}],
+    ids=["choices", "reasoning"],
+)
+async def test_everything_in_the_answer_comes_back(call, upstream, arguments):
     first, again = await call(**arguments), await call(**arguments)
     assert upstream.chats == 1
     assert again.model_dump() == first.model_dump()
