@@ -6,12 +6,13 @@ Its entries are a dialect of their own: they never meet those of an adapter.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import astuple
 from typing import Any
 
 import orjson
 
 from semcache_integrations.core.errors import UnkeyableError
-from semcache_integrations.core.models import NO_PARAMS, CacheRequest, Controls, Hit, Lookup
+from semcache_integrations.core.models import DEFAULT_CONTROLS, NO_PARAMS, CacheRequest, Controls, Hit, Lookup
 from semcache_integrations.engine import Engine
 from semcache_integrations.single_flight import SingleFlight
 
@@ -121,8 +122,16 @@ def question(
         context=context,
         tenant=tenant,
         dialect=_DIALECT,
-        controls=Controls(semantic, similarity_threshold, ttl_s, max_age_s, tuple(tags)),
+        controls=_controls(semantic, similarity_threshold, ttl_s, max_age_s, tuple(tags)),
     )
+
+
+def _controls(*given: Any) -> Controls:  # Any: the fields of Controls, in their order
+    """Return the shared default where nothing was asked: making one costs as much as the look-up itself."""
+    return DEFAULT_CONTROLS if given == _NOTHING_ASKED else Controls(*given)
+
+
+_NOTHING_ASKED = astuple(DEFAULT_CONTROLS)
 
 
 def _payload(answer: str) -> str:

@@ -42,6 +42,7 @@ class Backends:
         driver: Performs flows against them.
         writes: One thread, so that writes and deletes keep their order.
         in_background: Whether stores go through `writes`.
+        ours: What this cache opened itself, and so closes.
     """
 
     embedder: Embedder
@@ -50,6 +51,7 @@ class Backends:
     writes: Lane
     lanes: tuple[Lane, ...]
     in_background: bool
+    ours: tuple[Embedder | Store, ...]
 
     def delete(self, selector: Selector) -> int:
         """Delete from the store, after the writes that are pending.
@@ -80,12 +82,14 @@ class Backends:
         return finished
 
     def close(self) -> None:
-        """Finish the pending writes, then free everything; closing twice is fine."""
+        """Finish the pending writes, then free everything that was opened here; closing twice is fine."""
         self.writes.drain(_LAST_WRITES_S)
         for lane in (self.writes, *self.lanes):
             lane.close()
-        self.store.close()
-        self.embedder.close()
+        if self.store not in self.ours:
+            self.store.flush()
+        for backend in self.ours:
+            backend.close()
 
 
 def assemble(
@@ -124,6 +128,7 @@ def assemble(
         writes=Lane("writes", 1, config.max_pending_writes),
         lanes=tuple(one.lane for one in (embedding, storing, verifying) if one.lane is not None),
         in_background=background,
+        ours=tuple(opened for opened, given in ((keeper, store), (encoder, embedder)) if opened is not given),
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from semcache_integrations.assembly import assemble, keyring_of, local_ttl_s, policy_of
 from semcache_integrations.breaker import State
 from semcache_integrations.config import CacheConfig, load_config
-from semcache_integrations.context import surroundings
+from semcache_integrations.context import Surroundings, surroundings
 from semcache_integrations.core import flow
 from semcache_integrations.core.errors import BackendError, UnkeyableError
 from semcache_integrations.core.keys import canonical_text, encodable
@@ -75,7 +75,11 @@ class Engine:
         self._recorder = Recorder()
         self._hash = HashTier(self.config.max_entries, self.config.max_bytes)
         self._backends = assemble(
-            self.config, embedder=embedder, store=store, verifier=verifier, on_change=self._breaker_changed
+            self.config,
+            embedder=embedder,
+            store=store,
+            verifier=verifier,
+            on_change=_weakly(self._breaker_changed),
         )
         self._driver = self._backends.driver
         self._keyring = keyring_of(self.config, self._backends.embedder)
@@ -97,7 +101,9 @@ class Engine:
         if isinstance(found, Asked):
             steps = flow.lookup(found.ask, self._rules, now)
             found = self._settle(found, self._driver.run(steps), now)
-        self._note(found, request, perf_counter() - started)
+        self._recorder.looked_up(found, perf_counter() - started)
+        if self._hooks:
+            self._tell(_event(found, request, perf_counter() - started))
         return found
 
     async def alookup(self, request: CacheRequest) -> Lookup:
@@ -107,32 +113,36 @@ class Engine:
         if isinstance(found, Asked):
             steps = flow.lookup(found.ask, self._rules, now)
             found = self._settle(found, await self._driver.arun(steps), now)
-        self._note(found, request, perf_counter() - started)
+        self._recorder.looked_up(found, perf_counter() - started)
+        if self._hooks:
+            self._tell(_event(found, request, perf_counter() - started))
         return found
 
     def _recall(self, request: CacheRequest, now: float) -> Lookup | Asked:
         """Answer from memory, or say what to ask the backends. This is the hot path."""
-        if surroundings.get().mode != "use":
+        said = surroundings.get()
+        if said.mode != "use":
             return Miss("bypassed")
+        tenant = request.tenant or self._tenant
         try:
-            key, tenant = self._key(request)
+            scope = self._keyring.scope(request, (tenant, said.tenant) if said.tenant else tenant)
+            key = (scope, canonical_text(request.text))
             slot = self._hash.get(key, now)
-            if slot is not None and self._serves(slot, request.controls, now):
+            if slot is not None and (
+                request.controls is DEFAULT_CONTROLS or self._serves(slot, request.controls, now)
+            ):
                 if now >= slot.renew_at:
                     self._keep(key, slot.hit, now)
                 return slot.hit
-            return Asked(self._ask(request, key, tenant), key, self._epoch)
+            return Asked(self._ask(request, key, _readable(tenant, said)), key, self._epoch)
         except UnkeyableError as error:
             return Miss("unkeyable", detail=str(error))
 
     def _key(self, request: CacheRequest) -> tuple[HashKey, str]:
         """Return the request's in-process key and the tenant it belongs to, readable."""
-        tenant, added = request.tenant or self._tenant, surroundings.get().tenant
-        scope = self._keyring.scope(request, (tenant, added) if added else tenant)
-        return (
-            scope,
-            canonical_text(request.text),
-        ), f"{tenant}/{added}" if tenant and added else tenant or added
+        said, tenant = surroundings.get(), request.tenant or self._tenant
+        scope = self._keyring.scope(request, (tenant, said.tenant) if said.tenant else tenant)
+        return (scope, canonical_text(request.text)), _readable(tenant, said)
 
     def _identity(self, request: CacheRequest) -> HashKey | None:
         """What equal requests share, or None where a call must not be confused with another one."""
@@ -147,8 +157,6 @@ class Engine:
 
     def _serves(self, slot: Slot, controls: Controls, now: float) -> bool:
         """Whether a kept hit is good enough for a call that may be stricter than the one that kept it."""
-        if controls is DEFAULT_CONTROLS:
-            return True
         hit = slot.hit
         needed = self._policy.threshold(controls) if controls.semantic else 1.0
         return (
@@ -286,11 +294,6 @@ class Engine:
 
     # -- telling ----------------------------------------------------------------------------------
 
-    def _note(self, found: Lookup, request: CacheRequest, seconds: float) -> None:
-        self._recorder.looked_up(found, seconds)
-        if self._hooks:
-            self._tell(_event(found, request, seconds))
-
     def _tell(self, event: CacheEvent) -> None:
         for hook in self._hooks:
             try:
@@ -305,6 +308,22 @@ class Engine:
             log.warning("the %s answers again", name)
         self._recorder.counted(f"{name}_{state}")
         self._tell(CacheEvent(f"breaker_{state}", reason=name))
+
+
+def _readable(tenant: str, said: Surroundings) -> str:
+    return f"{tenant}/{said.tenant}" if tenant and said.tenant else tenant or said.tenant
+
+
+def _weakly(method: Callable[[str, State], None]) -> Callable[[str, State], None]:
+    """Call a method while its object lives: the backends outlive a forgotten cache until they are closed."""
+    kept = weakref.WeakMethod(method)
+
+    def call(name: str, state: State) -> None:
+        living = kept()
+        if living is not None:
+            living(name, state)
+
+    return call
 
 
 def _event(found: Lookup, request: CacheRequest, seconds: float) -> CacheEvent:

@@ -7,13 +7,14 @@ costs anything happens in `snapshot()`.
 from __future__ import annotations
 
 import html
+import itertools
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from semcache_integrations.core.models import Hit, Lookup
+from semcache_integrations.core.models import Hit, Lookup, MissReason
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -112,58 +113,63 @@ def _micros(value: float) -> str:
     return f"{value:,.1f} µs" if value < _MILLISECOND_US else f"{value / _MILLISECOND_US:,.1f} ms"
 
 
+class _Tally:
+    """Counts and times one outcome, with operations that are atomic by themselves: a lock would cost more."""
+
+    __slots__ = ("_next", "_read", "seconds")
+
+    def __init__(self, seconds: deque[float]) -> None:
+        self._next = itertools.count().__next__
+        self._read = 0
+        self.seconds = seconds
+
+    def add(self, seconds: float) -> None:
+        self._next()
+        self.seconds.append(seconds)
+
+    def count(self) -> int:
+        """Return how often `add` was called; for one reader at a time, because reading counts too."""
+        found = self._next() - self._read
+        self._read += 1
+        return found
+
+
 class Recorder:
     """Collects what happened, from all threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Start from zero."""
+        missed: deque[float] = deque(maxlen=_RECENT)
         self._counts: Counter[str] = Counter()
-        self._hits: Counter[str] = Counter()
-        self._misses: Counter[str] = Counter()
-        self._seconds = {name: deque[float](maxlen=_RECENT) for name in (*TIERS, "miss")}
+        self._tallies = {tier: _Tally(deque(maxlen=_RECENT)) for tier in TIERS}
+        self._tallies |= {reason: _Tally(missed) for reason in get_args(MissReason)}
 
     def looked_up(self, found: Lookup, seconds: float) -> None:
         """Take note of a look-up that took `seconds`."""
-        if isinstance(found, Hit):
-            tier = found.tier
-            with self._lock:
-                self._hits[tier] += 1
-                self._seconds[tier].append(seconds)
-            return
-        with self._lock:
-            self._misses[found.reason] += 1
-            self._seconds["miss"].append(seconds)
-
-    def recalled(self, seconds: float) -> None:
-        """Take note of a hit in the in-process tier: `looked_up` without the questions."""
-        with self._lock:
-            self._hits["hash"] += 1
-            self._seconds["hash"].append(seconds)
+        self._tallies[found.tier if isinstance(found, Hit) else found.reason].add(seconds)
 
     def counted(self, name: str, by: int = 1) -> None:
         """Count something else."""
         with self._lock:
             self._counts[name] += by
 
-    def reset(self) -> None:
-        """Start from zero."""
-        with self._lock:
-            for counter in (self._counts, self._hits, self._misses):
-                counter.clear()
-            for kept in self._seconds.values():
-                kept.clear()
-
     def snapshot(self, *, entries: int, size_bytes: int, evicted: int) -> CacheStats:
         """Return the counts and percentiles of this moment."""
         with self._lock:
-            hits, misses, counts = dict(self._hits), dict(self._misses), dict(self._counts)
-            seconds = {name: sorted(kept) for name, kept in self._seconds.items()}
-        hits["miss"] = sum(misses.values())
+            counts = dict(self._counts)
+            tallied = {name: (tally.count(), sorted(tally.seconds)) for name, tally in self._tallies.items()}
+        misses = {name: count for name, (count, _) in tallied.items() if name not in TIERS and count}
+        hits = {tier: tallied[tier][0] for tier in TIERS} | {"miss": sum(misses.values())}
+        seconds = {tier: tallied[tier][1] for tier in TIERS} | {"miss": tallied["not_found"][1]}
         lookups = sum(hits.values())
         tiers = {
             name: TierStats(
-                hits=hits.get(name, 0),
-                share=hits.get(name, 0) / lookups if lookups else 0.0,
+                hits=hits[name],
+                share=hits[name] / lookups if lookups else 0.0,
                 p50_us=_percentile(kept, 0.50),
                 p99_us=_percentile(kept, 0.99),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ from semcache_integrations import SemanticCache
 from semcache_integrations.backends.model_files import InstalledModel, find_installed
 from semcache_integrations.config import DEFAULT_EMBEDDING_MODEL
 from semcache_integrations.testing import FakeClock, HashingEmbedder, MemoryStore
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # its import would ask the network, for a minute
 
 _connect = socket.socket.connect
 _LOCAL = ("127.", "::1", "localhost")

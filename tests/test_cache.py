@@ -15,6 +15,7 @@ from semcache_integrations import (
     Hit,
     Miss,
     SemanticCache,
+    StoreError,
     UnkeyableError,
 )
 from semcache_integrations.testing import FakeClock, HashingEmbedder, MemoryStore
@@ -141,7 +142,9 @@ def test_refresh_does_not_read_and_overwrites(cache, do):
 
 
 def test_a_ttl_ends_an_entry_in_every_tier(embedder, store, clock, do):
-    with SemanticCache(embedder=embedder, store=store, clock=clock, similarity_threshold=0.75, ttl_s=10) as cache:
+    with SemanticCache(
+        embedder=embedder, store=store, clock=clock, similarity_threshold=0.75, ttl_s=10
+    ) as cache:
         do(cache, "store", ASKED, "answer")
         do(cache, "lookup", REWORDED)
         clock.advance(9.9)
@@ -161,7 +164,14 @@ def test_a_call_may_give_its_entry_another_ttl(cache, clock, do):
 
 
 def test_an_access_renews_a_sliding_ttl_up_to_its_cap_in_memory_and_in_the_store(embedder, store, clock):
-    settings = {"ttl_s": 10, "ttl_sliding": True, "ttl_cap_s": 25, "embedder": embedder, "store": store, "clock": clock}
+    settings = {
+        "ttl_s": 10,
+        "ttl_sliding": True,
+        "ttl_cap_s": 25,
+        "embedder": embedder,
+        "store": store,
+        "clock": clock,
+    }
     with SemanticCache(**settings) as cache:
         cache.store(ASKED, "answer")
         for _ in range(3):
@@ -187,7 +197,11 @@ def test_a_stricter_call_is_not_served_what_a_laxer_one_promoted(cache, do):
     for controls in (Controls(similarity_threshold=0.999), Controls(semantic=False)):
         strict = CacheRequest(REWORDED.text, "gpt", {"temperature": 0}, controls=controls)
         assert not do(cache, "lookup", strict)
-    assert do(cache, "lookup", CacheRequest(ASKED.text, "gpt", {"temperature": 0}, controls=Controls(semantic=False)))
+    assert do(
+        cache,
+        "lookup",
+        CacheRequest(ASKED.text, "gpt", {"temperature": 0}, controls=Controls(semantic=False)),
+    )
 
 
 def test_a_call_may_ask_for_a_younger_entry_than_memory_holds(cache, clock, do):
@@ -384,7 +398,12 @@ def test_stats_count_every_lookup_once(cache):
     for request in (ASKED, ASKED, REWORDED, OTHER, CacheRequest("q", params={"x": object()})):
         cache.lookup(request)
     stats = cache.stats()
-    assert {name: tier.hits for name, tier in stats.tiers.items()} == {"hash": 2, "exact": 0, "semantic": 1, "miss": 2}
+    assert {name: tier.hits for name, tier in stats.tiers.items()} == {
+        "hash": 2,
+        "exact": 0,
+        "semantic": 1,
+        "miss": 2,
+    }
     assert dict(stats.misses) == {"rejected": 1, "unkeyable": 1}
     assert (stats.hits, stats.lookups, stats.hit_rate, stats.counts["stored"]) == (3, 5, 0.6, 1)
     assert stats.tiers["hash"].p50_us > 0
@@ -416,7 +435,10 @@ def test_explaining_shows_candidates_and_changes_nothing(cache, do):
     assert [verdict.refusal for verdict in shown.verdicts] == ["", "below similarity_threshold"]
     assert shown.served.payload == "answer"
     assert do(cache, "explain", ASKED).exact.payload == "answer"
-    assert do(cache, "explain", CacheRequest("unrelated words", model="gpt", params={"temperature": 0})).served is None
+    assert (
+        do(cache, "explain", CacheRequest("unrelated words", model="gpt", params={"temperature": 0})).served
+        is None
+    )
     assert cache.stats().lookups == 0
 
 
@@ -466,18 +488,23 @@ async def test_the_async_context_closes_too(embedder, store):
 
 
 def test_a_forgotten_cache_is_closed_by_the_garbage_collector(embedder):
-    closed = []
-
-    class Watched(MemoryStore):
-        def close(self):
-            closed.append(1)
-
-    cache = SemanticCache(embedder=embedder, store=Watched())
-    gone = weakref.ref(cache)
+    cache = SemanticCache(embedder=embedder)
+    gone, finalizer = weakref.ref(cache), cache._finalizer
+    cache.store(ASKED, "answer")
     del cache
     gc.collect()
     assert gone() is None
-    assert closed == [1]
+    assert not finalizer.alive
+
+
+def test_a_cache_closes_what_it_opened_and_nothing_else(embedder, store):
+    with SemanticCache(embedder=embedder, store=store) as cache:
+        cache.store(ASKED, "answer")
+    assert store.count() == 1
+    with SemanticCache(embedder=embedder) as cache:
+        opened = cache._backends.store
+    with pytest.raises(StoreError):
+        opened.count()
 
 
 def test_a_verifier_has_the_last_word(embedder, store, do):
@@ -487,7 +514,9 @@ def test_a_verifier_has_the_last_word(embedder, store, do):
         def verify(self, request, candidate):
             return candidate.entry.payload != "wrong"
 
-    with SemanticCache(embedder=embedder, store=store, verifier=Suspicious(), similarity_threshold=0.75) as cache:
+    with SemanticCache(
+        embedder=embedder, store=store, verifier=Suspicious(), similarity_threshold=0.75
+    ) as cache:
         do(cache, "store", ASKED, "wrong")
         assert do(cache, "lookup", REWORDED).detail == "verifier"
         do(cache, "store", ASKED, "right")

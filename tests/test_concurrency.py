@@ -12,7 +12,7 @@ from semcache_integrations import CacheRequest, SemanticCache
 from semcache_integrations.testing import HashingEmbedder, MemoryStore
 
 TENANTS = [f"tenant-{number}" for number in range(8)]
-WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa".split()
+WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
 
 
 def question(number: int) -> str:

@@ -160,7 +160,10 @@ def test_a_dead_store_is_left_alone_told_once_and_asked_again_when_it_lives(use_
         store.broken = False
         cache._backends.driver._storing.breaker._retry_at = 0.0  # the rest is over
         assert ask(cache, OTHER, use_async=use_async).reason == "not_found"
-        assert [event.kind for event in events if event.kind.startswith("breaker")] == ["breaker_open", "breaker_closed"]
+        assert [event.kind for event in events if event.kind.startswith("breaker")] == [
+            "breaker_open",
+            "breaker_closed",
+        ]
         assert len(caplog.records) == 2
 
 
@@ -238,7 +241,14 @@ def test_a_failing_or_rambling_verifier_refuses(use_async):
                 return fault() if callable(fault) else fault
 
         with SemanticCache(
-            embedder=HashingEmbedder(), store=MemoryStore(), verifier=Bad(), verify_timeout_s=0.1, similarity_threshold=0.5
+            embedder=HashingEmbedder(),
+            store=MemoryStore(),
+            verifier=Bad(),
+            verify_timeout_s=0.1,
+            similarity_threshold=0.5,
         ) as cache:
             keep(cache, CacheRequest("the red house"), use_async=use_async)
-            assert ask(cache, CacheRequest("the red house please"), use_async=use_async).detail == "verifier failed"
+            assert (
+                ask(cache, CacheRequest("the red house please"), use_async=use_async).detail
+                == "verifier failed"
+            )

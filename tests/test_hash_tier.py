@@ -15,8 +15,8 @@ def hit(name: str = "a", payload: str = "p", tag: str = "") -> Hit:
     return Hit(CacheEntry(name, Namespace("ns"), name, payload, 0.0, tags=(tag,)), 1.0, "hash")
 
 
-def key(name: str) -> tuple[bytes, str]:
-    return (b"scope", name)
+def key(name: str) -> tuple[str, str]:
+    return ("scope", name)
 
 
 def keep(tier: HashTier, name: str, deadline: float = NEVER, **fields: str) -> None:
@@ -28,7 +28,7 @@ def test_what_was_kept_is_found_and_its_neighbours_are_not():
     keep(tier, "a")
     assert tier.get(key("a"), 0.0).hit.entry.id == "a"
     assert tier.get(key("b"), 0.0) is None
-    assert tier.get((b"other", "a"), 0.0) is None
+    assert tier.get(("other", "a"), 0.0) is None
 
 
 def test_the_least_recently_used_goes_first():

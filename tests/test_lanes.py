@@ -86,12 +86,16 @@ def test_a_hung_job_does_not_keep_the_interpreter_alive():
         "import threading; from semcache_integrations.lanes import Lane\n"
         "lane = Lane('hung'); lane.submit(threading.Event().wait); lane.close(); print('done')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
     assert done.stdout == "done\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python 3.12 warns of forking with threads: the point here
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # Python 3.12 warns of forking with threads: the point here
 def test_a_forked_child_gets_threads_of_its_own():
     lane = Lane("fork")
     lane.submit(int).result(5)

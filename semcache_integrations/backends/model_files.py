@@ -175,13 +175,8 @@ def publish(staged: InstalledModel) -> InstalledModel:
         present = _read(target)
         if present is not None and present.manifest == staged.manifest and not _wrong_hashes(present):
             return present
-        if target.exists():
-            _put_aside(target)
-        try:
-            staged.folder.rename(target)
-        except OSError:  # another installer was faster: look again
-            continue
-        return InstalledModel(staged.manifest, target)
+        if _swap(staged.folder, target):
+            return InstalledModel(staged.manifest, target)
     raise ConfigurationError(
         f"cannot replace {target}: stop the processes that use this model, then try again"
     )
@@ -239,17 +234,23 @@ def _wrong_hashes(model: InstalledModel) -> str:
     return f"{changed[0]} was changed after its installation" if changed else ""
 
 
-def _put_aside(target: Path) -> None:
-    grave = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=target.parent))
-    try:
-        target.rename(grave / "replaced")
-    except OSError:  # gone already, or in use on Windows: the caller looks again
-        pass
-    finally:
-        shutil.rmtree(grave, ignore_errors=True)
+def _swap(folder: Path, target: Path) -> bool:
+    """Put `folder` in the place of `target`, whose old content goes only then; False if the place is taken."""
+    with staging() as grave:
+        try:
+            if target.exists():
+                target.rename(grave / "replaced")
+            folder.rename(target)
+        except OSError:  # another installer was faster, or Windows keeps a file in use where it is
+            return False
+    return True
 
 
 def _sweep(root: Path) -> None:
     for folder in root.glob(STAGING_PREFIX + "*"):
-        if time.time() - folder.stat().st_mtime > STALE_AFTER_S:
+        try:
+            abandoned = time.time() - folder.stat().st_mtime > STALE_AFTER_S
+        except FileNotFoundError:  # its installer has just finished
+            continue
+        if abandoned:
             shutil.rmtree(folder, ignore_errors=True)

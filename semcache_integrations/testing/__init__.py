@@ -6,11 +6,33 @@ Everything here is loaded when first used: the suites need pytest, the upstream 
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from semcache_integrations.testing.clock import FakeClock
+    from semcache_integrations.testing.embedders import EmbedderSuite, HashingEmbedder
+    from semcache_integrations.testing.faults import FaultyStore
+    from semcache_integrations.testing.store_suite import StoreSuite
+    from semcache_integrations.testing.stores import MemoryStore
+    from semcache_integrations.testing.upstream import FakeUpstream, Latency
+
+__all__ = [
+    "EmbedderSuite",
+    "FakeClock",
+    "FakeUpstream",
+    "FaultyStore",
+    "HashingEmbedder",
+    "Latency",
+    "MemoryStore",
+    "StoreSuite",
+]
 
 _HOMES = {
     "clock": ("FakeClock",),
     "embedders": ("EmbedderSuite", "HashingEmbedder"),
-    "stores": ("FaultyStore", "MemoryStore", "RecordingStore", "StoreSuite"),
+    "faults": ("FaultyStore",),
+    "store_suite": ("StoreSuite",),
+    "stores": ("MemoryStore",),
     "upstream": ("FakeUpstream", "Latency"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -14,6 +14,7 @@ class FakeClock:
         self.now = now
 
     def __call__(self) -> float:
+        """Return the seconds that it shows."""
         return self.now
 
     def advance(self, seconds: float) -> None:

@@ -10,7 +10,6 @@ import pytest
 from safetensors.numpy import save_file
 from tokenizers.implementations import BertWordPieceTokenizer
 
-
 HIDDEN, LAYERS, WINDOW = 32, 2, 48
 TINY_CONFIG = {
     "model_type": "bert",

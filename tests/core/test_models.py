@@ -7,7 +7,13 @@ import pytest
 from semcache_integrations.core.models import CacheEntry, Hit, Miss, Namespace, Selector
 
 ENTRY = CacheEntry(
-    "id1", Namespace("ns", "gpt", "acme", "chat"), "q", "p", created_at=100.0, expires_at=200.0, tags=("a", "b")
+    "id1",
+    Namespace("ns", "gpt", "acme", "chat"),
+    "q",
+    "p",
+    created_at=100.0,
+    expires_at=200.0,
+    tags=("a", "b"),
 )
 
 

@@ -45,7 +45,7 @@ VETOES: Mapping[str, Veto] = MappingProxyType(
 )
 """Every veto by name, those first that are cheap or refuse most."""
 
-ALL: Collection[str] = VETOES.keys()
+ALL: Collection[str] = frozenset(VETOES)
 
 
 def vetoes(asked: Reading, cached: Reading, names: Collection[str] = ALL) -> str:

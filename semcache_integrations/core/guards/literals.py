@@ -50,7 +50,9 @@ def differ_in_code(a: Reading, b: Reading) -> bool:
         return False
     if _blocks(a) != _blocks(b):
         return True
-    return any(span not in _dense(b) for span in _spans(a)) or any(span not in _dense(a) for span in _spans(b))
+    return any(span not in _dense(b) for span in _spans(a)) or any(
+        span not in _dense(a) for span in _spans(b)
+    )
 
 
 def differ_in_operators(a: Reading, b: Reading) -> bool:
@@ -81,12 +83,12 @@ def _is_identifier(run: str) -> bool:
         return len(folded) > 1
     if "@" in folded[1:] or "_" in folded.strip("_"):
         return True
-    return folded[0].isalpha() and _is_name(folded) or _is_serial(folded)
+    return (folded[0].isalpha() and _is_name(folded)) or _is_serial(folded)
 
 
 def _is_name(folded: str) -> bool:
     """C++, C#, main.py, example.com."""
-    return folded.endswith(("++", "#")) or folded.rpartition(".")[2] in _endings() and "." in folded
+    return folded.endswith(("++", "#")) or (folded.rpartition(".")[2] in _endings() and "." in folded)
 
 
 def _is_serial(folded: str) -> bool:
@@ -107,7 +109,9 @@ def _endings() -> frozenset[str]:
 
 @cache
 def _unit_spellings() -> frozenset[str]:
-    spellings = {word for kind in lexicon.named("units").values() for entry in kind for word in entry.split("/")}
+    spellings = {
+        word for kind in lexicon.named("units").values() for entry in kind for word in entry.split("/")
+    }
     return frozenset(spellings | {word + "s" for word in spellings})
 
 

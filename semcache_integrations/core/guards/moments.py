@@ -11,7 +11,9 @@ from functools import cache
 from semcache_integrations.core.guards import lexicon
 from semcache_integrations.core.guards.reading import Reading, feature, words
 
-_BEFORE_MONTH = frozenset({"in", "of", "since", "until", "till", "by", "this", "next", "last", "on", "early", "late", "mid"})
+_BEFORE_MONTH = frozenset(
+    {"in", "of", "since", "until", "till", "by", "this", "next", "last", "on", "early", "late", "mid"}
+)
 _USED_TO_BE = ("used", "use")
 
 

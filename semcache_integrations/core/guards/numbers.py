@@ -21,7 +21,7 @@ _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DOTTED_THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 _BEFORE_UNIT = frozenset({"-", "°", "degree", "degrees", "st", "nd", "rd", "th"})
 _JOINTS = frozenset({"-", "and", "a"})
-_BEFORE_PRONOUN = frozenset("this that the another new old which any some every each no only".split())
+_BEFORE_PRONOUN = frozenset(["this", "that", "the", "another", "new", "old", "which", "any", "some", "every", "each", "no", "only"])
 _CLOCK = frozenset({"am", "pm"})
 _TEN, _HUNDRED = 10, 100
 _LONGEST_EXACT = 24  # digits; within the 28 of the default decimal context, so nothing is rounded
@@ -66,7 +66,10 @@ def _unmatched(mine: tuple[Quantity, ...], yours: tuple[Quantity, ...]) -> bool:
 
 def _units_clash(mine: tuple[Quantity, ...], yours: tuple[Quantity, ...]) -> bool:
     ours, theirs = _units_by_value(mine), _units_by_value(yours)
-    return any(ours[value] and theirs[value] and ours[value] != theirs[value] for value in ours.keys() & theirs.keys())
+    return any(
+        ours[value] and theirs[value] and ours[value] != theirs[value]
+        for value in ours.keys() & theirs.keys()
+    )
 
 
 def _units_by_value(quantities: tuple[Quantity, ...]) -> dict[str, set[str]]:
@@ -131,7 +134,9 @@ def _scaled(
     value: str, tokens: tuple[str, ...], at: int, spelled: Mapping[str, NumberWord]
 ) -> tuple[str, int]:
     """Multiply by the scales that follow the digits: "5 million", "3k"."""
-    while at < len(tokens) and tokens[at] in spelled and spelled[tokens[at]].kind == "scale" and _exact(value):
+    while (
+        at < len(tokens) and tokens[at] in spelled and spelled[tokens[at]].kind == "scale" and _exact(value)
+    ):
         value, at = _plain(Decimal(value) * spelled[tokens[at]].value), at + 1
     return value, at
 

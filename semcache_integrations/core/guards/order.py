@@ -13,7 +13,9 @@ from semcache_integrations.core.guards import lexicon
 from semcache_integrations.core.guards.reading import Reading, content, english, feature, stems, words
 from semcache_integrations.core.guards.subjects import kinds_of
 
-Direction = tuple[str, tuple[str, ...], tuple[str, ...]]  # the word, the stems before and behind it, nearest first
+Direction = tuple[
+    str, tuple[str, ...], tuple[str, ...]
+]  # the word, the stems before and behind it, nearest first
 
 _REACH = 2  # content words on each side of "to": "New York to Florida"
 _STEPS = 4  # words on each side that are searched for them
@@ -109,12 +111,19 @@ def _sequence(reading: Reading) -> tuple[str, ...]:
 
 @feature
 def _directions(reading: Reading) -> frozenset[Direction]:
-    found, markers = words(reading), _markers() if kinds_of(stems(reading)) else lexicon.words("directions", "strong")
+    found, markers = (
+        words(reading),
+        _markers() if kinds_of(stems(reading)) else lexicon.words("directions", "strong"),
+    )
     if markers.isdisjoint(found):
         return frozenset()
     topics = frozenset(content(reading))
     sides = (
-        (word, _near(found[max(at - _STEPS, 0) : at][::-1], topics), _near(found[at + 1 : at + 1 + _STEPS], topics))
+        (
+            word,
+            _near(found[max(at - _STEPS, 0) : at][::-1], topics),
+            _near(found[at + 1 : at + 1 + _STEPS], topics),
+        )
         for at, word in enumerate(found)
         if word in markers
     )
@@ -143,7 +152,9 @@ def _marker(word: str) -> str:
 
 @cache
 def _markers() -> frozenset[str]:
-    return (lexicon.words("directions", "strong") | lexicon.words("directions", "weak")) - lexicon.words("symmetric")
+    return (lexicon.words("directions", "strong") | lexicon.words("directions", "weak")) - lexicon.words(
+        "symmetric"
+    )
 
 
 @feature

@@ -11,7 +11,15 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from semcache_integrations.core.guards import lexicon
-from semcache_integrations.core.guards.reading import Reading, english, feature, foreign, language, stems, words
+from semcache_integrations.core.guards.reading import (
+    Reading,
+    english,
+    feature,
+    foreign,
+    language,
+    stems,
+    words,
+)
 
 _REACH = 7  # tokens behind a negator that it can turn around
 _SCOPE = 2  # content words that it does turn around: "not part of OPEC"
@@ -95,7 +103,9 @@ def _negated(reading: Reading) -> frozenset[str]:
 @feature
 def _denied(reading: Reading) -> frozenset[str]:
     """The part of it that the text says of its subject, not of what the asker cannot do."""
-    return frozenset(stem for negation in _negations(reading) if not negation.is_remark for stem in negation.scope)
+    return frozenset(
+        stem for negation in _negations(reading) if not negation.is_remark for stem in negation.scope
+    )
 
 
 @feature

@@ -30,7 +30,21 @@ _TOKEN = re.compile(
 _CLITIC = frozenset({"s", "re", "m", "ll", "ve", "d"})
 _WITHOUT_APOSTROPHE = {
     f"{verb}nt": (verb, "not")
-    for verb in ("do", "does", "did", "is", "are", "was", "were", "would", "should", "could", "have", "has", "had")
+    for verb in (
+        "do",
+        "does",
+        "did",
+        "is",
+        "are",
+        "was",
+        "were",
+        "would",
+        "should",
+        "could",
+        "have",
+        "has",
+        "had",
+    )
 } | {"cant": ("can", "not"), "wont": ("will", "not")}
 _IRREGULAR = {"can't": ("can", "not"), "won't": ("will", "not"), "shan't": ("shall", "not")}
 _EDGE = " \t\n.!?…。！？¿¡;:,"  # noqa: RUF001 - the full-width marks are meant
@@ -140,7 +154,9 @@ def foreign(reading: Reading) -> bool:
     elsewhere = max((count for name, count in counts.items() if name != "en"), default=0)
     if elsewhere > max(in_english, 1):
         return True
-    return elsewhere >= in_english and not reading.folded.isascii() and any(map(_beyond_ascii, reading.folded))
+    return (
+        elsewhere >= in_english and not reading.folded.isascii() and any(map(_beyond_ascii, reading.folded))
+    )
 
 
 def english(a: Reading, b: Reading) -> bool:

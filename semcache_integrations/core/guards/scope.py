@@ -14,7 +14,7 @@ _SAMPLE = 400  # characters that tell a text's script
 _LONGER = 1.5  # times the words
 _MORE = 3  # content words that the longer text adds
 _AUXILIARIES = frozenset(
-    "is are was were do does did can could will would should has have had am be may might must shall".split()
+    ["is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should", "has", "have", "had", "am", "be", "may", "might", "must", "shall"]
 )
 _ASKING = frozenset({"tell", "know", "me", "explain", "say", "and", "since", "find", "out", "show"})
 
@@ -43,7 +43,9 @@ def one_contains_the_other(a: Reading, b: Reading) -> bool:
     if len(words(long)) <= _LONGER * len(words(short)):
         return False
     inner, outer = content(short), content(long)
-    return bool(inner) and len(outer) >= len(inner) + _MORE and f" {' '.join(inner)} " in f" {' '.join(outer)} "
+    return (
+        bool(inner) and len(outer) >= len(inner) + _MORE and f" {' '.join(inner)} " in f" {' '.join(outer)} "
+    )
 
 
 @feature
@@ -90,7 +92,12 @@ def _opens(found: tuple[str, ...], at: int, opening: tuple[str, ...]) -> bool:
 def _is_asked(found: tuple[str, ...], at: int, length: int) -> bool:
     """Whether it opens a question, and is no conjunction: "when is it", "tell me where …", not "when I feel lost"."""
     behind = found[at + length] if at + length < len(found) else ""
-    return length > 1 or found[at] in ("who", "whom", "whose") or behind in _AUXILIARIES or found[at - 1] in _ASKING
+    return (
+        length > 1
+        or found[at] in ("who", "whom", "whose")
+        or behind in _AUXILIARIES
+        or found[at - 1] in _ASKING
+    )
 
 
 @cache

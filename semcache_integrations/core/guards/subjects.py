@@ -12,7 +12,15 @@ from functools import cache
 from itertools import takewhile
 
 from semcache_integrations.core.guards import lexicon
-from semcache_integrations.core.guards.reading import Reading, content, english, feature, language, stems, words
+from semcache_integrations.core.guards.reading import (
+    Reading,
+    content,
+    english,
+    feature,
+    language,
+    stems,
+    words,
+)
 
 _NAME = re.compile(r"[^\W\d_]+(?:['&-][^\W\d_]+)*|[.!?:;\"\n]")
 _SHORTEST_TYPO = 4
@@ -54,7 +62,8 @@ def _replaced(a: Reading, b: Reading, names: frozenset[str]) -> bool:
     front = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
     rest_one, rest_two = one[front:], two[front:]
     back = sum(
-        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(rest_one[::-1], rest_two[::-1], strict=False))
+        1
+        for _ in takewhile(lambda pair: pair[0] == pair[1], zip(rest_one[::-1], rest_two[::-1], strict=False))
     )
     left, right = rest_one[: len(rest_one) - back], rest_two[: len(rest_two) - back]
     if not front + back or not 0 < len(left) <= _LONGEST_SWAP or not 0 < len(right) <= _LONGEST_SWAP:

@@ -1,0 +1,249 @@
+"""How an entry looks inside Qdrant, embedded or served: field names, schema version, filters. Pure.
+
+The law: what is read back is either exactly the entry that was written or nothing. An unreadable payload,
+an older schema or a foreign namespace is None, so the cache misses. No third party is imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from semcache_integrations.core.errors import StoreError
+from semcache_integrations.core.models import NEVER, CacheEntry, Candidate, Namespace, Selector, Vector
+
+SCHEMA_VERSION = 1
+"""Part of every directory's and collection's name: an older schema is never read, it is left alone."""
+
+VECTOR_NAME = "text"
+"""A named vector: a point may then come without one, and is found by id only."""
+
+NAMESPACE_FIELD = "ns"
+"""The tenant-indexed field; every look-up filters on it."""
+
+KEYWORD_FIELDS = ("tags", "model", "tenant")
+FLOAT_FIELDS = ("expires_at", "created_at")
+
+STORED_NEVER = 1e18
+"""`expires_at` of an entry that never expires: JSON has no infinity, and null would fall out of the index."""
+
+Payload: TypeAlias = Mapping[str, object]
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+_LARGEST_NORM = 1e15  # its square still fits the engine's 32-bit floats
+
+
+class ScoredPoint(Protocol):
+    """What both clients return for a neighbour."""
+
+    @property
+    def id(self) -> object:
+        """The point's id, a UUID in either form."""
+
+    @property
+    def score(self) -> float:
+        """The cosine."""
+
+    @property
+    def payload(self) -> Payload | None:
+        """What `payload_of` made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The field equals the value, or holds it if it is a list."""
+
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The field is below the value (`lt`), or at most the value (`lte`)."""
+
+    field: str
+    operator: Literal["lt", "lte"]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class HasId:
+    """The point is one of these."""
+
+    ids: tuple[str, ...]
+
+
+Condition: TypeAlias = Match | Bound | HasId
+
+
+def payload_of(entry: CacheEntry) -> dict[str, object]:
+    """Return the entry as a JSON-safe point payload.
+
+    Raises:
+        StoreError: A time is NaN or infinite where the schema has no word for it.
+    """
+    space = entry.namespace
+    return {
+        "v": SCHEMA_VERSION,
+        NAMESPACE_FIELD: space.id,
+        "model": space.model,
+        "tenant": space.tenant,
+        "dialect": space.dialect,
+        "text": entry.text,
+        "payload": entry.payload,
+        "created_at": _finite("created_at", entry.created_at),
+        "expires_at": stored_expiry(entry.expires_at),
+        "ttl_s": None if entry.ttl_s is None else _finite("ttl_s", entry.ttl_s),
+        "tags": list(entry.tags),
+        "signature": entry.signature,
+    }
+
+
+def renewal_of(entry: CacheEntry) -> dict[str, object]:
+    """Return the part of the payload that a sliding TTL renews."""
+    return {"expires_at": stored_expiry(entry.expires_at), "signature": entry.signature}
+
+
+def entry_of(entry_id: str, payload: Payload | None) -> CacheEntry | None:
+    """Return the entry that this payload was made from, or None if it is not one of ours."""
+    if payload is None or payload.get("v") != SCHEMA_VERSION:
+        return None
+    try:
+        return _read(entry_id, payload)
+    except (KeyError, TypeError):
+        return None
+
+
+def entry_in(namespace: Namespace, entry_id: str, payload: Payload | None) -> CacheEntry | None:
+    """Return the entry if it can be read and is of this namespace: knowing an id opens no other's entry."""
+    entry = entry_of(entry_id, payload)
+    return entry if entry is not None and entry.namespace.id == namespace.id else None
+
+
+def candidates_in(namespace: Namespace, points: Iterable[ScoredPoint]) -> list[Candidate]:
+    """Return the readable neighbours in the order in which the store found them."""
+    found = ((entry_in(namespace, str(point.id), point.payload), point.score) for point in points)
+    return [Candidate(entry, score) for entry, score in found if entry is not None]
+
+
+def stored_expiry(expires_at: float) -> float:
+    """Return `expires_at` as it is stored.
+
+    Raises:
+        StoreError: It is NaN, which would neither expire nor be found by a filter.
+    """
+    if math.isnan(expires_at):
+        raise StoreError("cannot store an entry whose expires_at is NaN")
+    return _clamped(expires_at)
+
+
+def conditions_of(selector: Selector) -> list[Condition] | None:
+    """Return what a point must meet to be selected; an empty list selects all, None selects nothing."""
+    if math.isnan(selector.created_before) or math.isnan(selector.expired_at):
+        return None
+    conditions: list[Condition] = []
+    if selector.ids:
+        ids = tuple(entry_id for entry_id in selector.ids if is_point_id(entry_id))
+        if not ids:
+            return None
+        conditions.append(HasId(ids))
+    words = {
+        NAMESPACE_FIELD: selector.namespace,
+        "tags": selector.tag,
+        "model": selector.model,
+        "tenant": selector.tenant,
+    }
+    conditions += [Match(field, value) for field, value in words.items() if value]
+    if selector.created_before != math.inf:
+        conditions.append(Bound("created_at", "lt", _clamped(selector.created_before)))
+    if -math.inf < selector.expired_at < math.inf:  # by the end of time all has expired: no condition
+        conditions.append(Bound("expires_at", "lte", _clamped(selector.expired_at)))
+    return conditions
+
+
+def is_point_id(entry_id: str) -> bool:
+    """Whether Qdrant would take this as the id of a point; what it would not take cannot be stored."""
+    return _UUID.fullmatch(entry_id) is not None
+
+
+def unit_list(vector: Vector, dimension: int) -> list[float]:
+    """Return the vector as a plain list: both clients take it faster than any array.
+
+    Raises:
+        StoreError: Its length is not `dimension`, or it has no direction (zero, NaN, infinite). Qdrant Edge
+            takes NaN in silence.
+    """
+    floats: list[float] = vector.tolist() if hasattr(vector, "tolist") else list(vector)
+    if len(floats) != dimension:
+        raise StoreError(f"the vector has {len(floats)} dimensions, this store was made for {dimension}")
+    try:
+        norm = math.hypot(*floats)
+    except (TypeError, OverflowError) as error:
+        raise StoreError("the vector holds something that is not a number") from error
+    if not 0.0 < norm < _LARGEST_NORM:
+        raise StoreError(f"the vector has no direction: its length is {norm}")
+    return floats
+
+
+def slug(name: str, longest: int = 48) -> str:
+    """Return `name` reduced to letters, digits and dashes, for people to read; add a digest to be unique."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:longest].strip("-") or "any"
+
+
+def digest(parts: Iterable[object]) -> str:
+    """Return ten hexadecimal digits over the parts; no two lists of parts read the same."""
+    whole = "".join(f"{len(part)}:{part}" for part in map(str, parts))
+    return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
+
+
+def _read(entry_id: str, payload: Payload) -> CacheEntry:
+    expires_at = _number(payload["expires_at"])
+    ttl_s = payload["ttl_s"]
+    return CacheEntry(
+        id=entry_id,
+        namespace=Namespace(
+            id=_text(payload[NAMESPACE_FIELD]),
+            model=_text(payload["model"]),
+            tenant=_text(payload["tenant"]),
+            dialect=_text(payload["dialect"]),
+        ),
+        text=_text(payload["text"]),
+        payload=_text(payload["payload"]),
+        created_at=_number(payload["created_at"]),
+        expires_at=NEVER if expires_at >= STORED_NEVER else expires_at,
+        ttl_s=None if ttl_s is None else _number(ttl_s),
+        tags=_texts(payload["tags"]),
+        signature=_text(payload["signature"]),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(map(_text, value))
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float):
+        raise TypeError
+    return float(value)
+
+
+def _finite(field: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise StoreError(f"cannot store an entry whose {field} is {value}")
+    return value
+
+
+def _clamped(moment: float) -> float:
+    return max(-STORED_NEVER, min(float(moment), STORED_NEVER))
