@@ -63,7 +63,11 @@ def pack(answer: object, *, model: str = "", streamed: Sequence[Any] | None = No
         streamed: The messages that were asked, if LiteLLM assembled the answer from a stream.
     """
     body = _body(answer)
-    if body is None or not body.get("choices") or not str(body.get("object", "")).startswith("chat.completion"):
+    if (
+        body is None
+        or not body.get("choices")
+        or not str(body.get("object", "")).startswith("chat.completion")
+    ):
         return None
     if not all(_is_complete(choice) for choice in body["choices"]):
         return None
@@ -94,7 +98,7 @@ def new_call_id() -> str:
 
 def _body(answer: object) -> Mapping[str, Any] | None:
     if isinstance(answer, ModelResponse):
-        dumped: Mapping[str, Any] = answer.model_dump(mode="json")
+        dumped: Mapping[str, Any] = answer.model_dump(mode="json")  # type: ignore[no-untyped-call]  # litellm is half typed
         return dumped
     if not isinstance(answer, str):
         return None

@@ -9,27 +9,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from litellm.caching.caching import Cache
+from litellm.caching.base_cache import BaseCache
+from litellm.caching.caching import Cache, CacheMode
+from litellm.types.caching import LiteLLMCacheType
 
 from semcache_integrations.cache import SemanticCache
-from semcache_integrations.context import Surroundings, surroundings
-from semcache_integrations.core.errors import UnkeyableError
+from semcache_integrations.context import Surroundings
+from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Lookup
 from semcache_integrations.litellm import answers
 from semcache_integrations.litellm.exact import ExactTier
 from semcache_integrations.litellm.keys import chat_request, embedding_request
 from semcache_integrations.litellm.replay import STRATEGIES, Replay
 from semcache_integrations.litellm.stream import ReplayStream
-from semcache_integrations.litellm.ticket import LastServed, Ticket, Tickets
+from semcache_integrations.litellm.ticket import (
+    LastServed,
+    Ticket,
+    Tickets,
+    as_it_was,
+    is_subsequence,
+    unchanged,
+)
 
 log = logging.getLogger("semcache_integrations.litellm")
 
-CALL_TYPES = ("completion", "acompletion", "embedding", "aembedding")
+CALL_TYPES: Final = ("completion", "acompletion", "embedding", "aembedding")
 """LiteLLM asks the cache for these alone; every other endpoint passes by, uncached."""
 
 
@@ -41,7 +49,7 @@ class _Order(NamedTuple):
     said: Surroundings
 
 
-class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no types
+class LiteLLMSemanticCache(Cache):
     """A semantic cache for LiteLLM: `completion`, `acompletion`, their streams, and embeddings (exactly).
 
     ```python
@@ -75,8 +83,8 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
         mode: str = "default_on",
         **settings: Any,  # SemanticCache checks them
     ) -> None:
-        super().__init__(type="local", mode=mode, supported_call_types=list(CALL_TYPES))
-        self.type = "semcache"  # LiteLLM treats some types specially, none by this name
+        super().__init__(type=LiteLLMCacheType.LOCAL, mode=_mode(mode), supported_call_types=list(CALL_TYPES))
+        self.type = "semcache"  # type: ignore[assignment]  # LiteLLM treats its own types specially, none by this name
         self.max_messages = None  # LiteLLM's default caches no conversation beyond four messages
         self.engine = SemanticCache(**settings) if cache is None else cache
         self.cache = ExactTier(self.engine)
@@ -111,14 +119,18 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
             return None
 
     def _is_ours(self, arguments: Mapping[str, Any]) -> bool:
-        return arguments.get("caching") is not False and self.should_use_cache(**arguments) is True
+        return arguments.get("caching") is not False and self._takes_part(arguments)
+
+    def _takes_part(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether LiteLLM's `mode` lets the call use the cache."""
+        return self.should_use_cache(**arguments) is True  # type: ignore[no-untyped-call]  # litellm is half typed
 
     # -- look-up ----------------------------------------------------------------------------------
 
-    def get_cache(self, dynamic_cache_object: object = None, **kwargs: Any) -> Any:
+    def get_cache(self, dynamic_cache_object: BaseCache | None = None, **kwargs: Any) -> Any:
         """Return the kept answer to a call: a `ModelResponse`, a stream, what embeddings need, or None."""
         if "messages" not in kwargs:
-            return super().get_cache(**kwargs)
+            return super().get_cache(dynamic_cache_object, **kwargs)
         try:
             ticket = self._ticket(kwargs)
             found = None if ticket.request is None else self.engine.lookup(ticket.request)
@@ -127,10 +139,10 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
             _complain("look-up", error)
             return None
 
-    async def async_get_cache(self, dynamic_cache_object: object = None, **kwargs: Any) -> Any:
+    async def async_get_cache(self, dynamic_cache_object: BaseCache | None = None, **kwargs: Any) -> Any:
         """Async twin of `get_cache`."""
         if "messages" not in kwargs:
-            return await super().async_get_cache(**kwargs)
+            return await super().async_get_cache(dynamic_cache_object, **kwargs)
         try:
             ticket = self._ticket(kwargs)
             found = None if ticket.request is None else await self.engine.alookup(ticket.request)
@@ -185,36 +197,42 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
 
     def add_cache(self, result: object, **kwargs: Any) -> None:
         """Keep the answer to a call, if it is complete."""
-        kwargs.pop("dynamic_cache_object", None)  # one of LiteLLM's callers passes it, none of its backends take it
+        kwargs.pop(
+            "dynamic_cache_object", None
+        )  # one of LiteLLM's callers passes it, none of its backends take it
         if "messages" not in kwargs:
-            super().add_cache(result, **kwargs)
+            super().add_cache(result, **kwargs)  # type: ignore[no-untyped-call]  # litellm is half typed
             return
         try:
             order = self._order(result, kwargs, later=False)
             if order is not None:
-                with _as_it_was(order.said):
+                with as_it_was(order.said):
                     self.engine.store(order.request, order.payload)
         except Exception as error:  # noqa: BLE001 - LiteLLM does not guard this call, and the user's must go on
             _complain("write", error)
 
-    async def async_add_cache(self, result: object, dynamic_cache_object: object = None, **kwargs: Any) -> None:
+    async def async_add_cache(
+        self, result: object, dynamic_cache_object: BaseCache | None = None, **kwargs: Any
+    ) -> None:
         """Async twin of `add_cache`. LiteLLM runs it as a task, after the answer has been handed out."""
         if "messages" not in kwargs:
-            await super().async_add_cache(result, **kwargs)
+            await super().async_add_cache(result, dynamic_cache_object, **kwargs)
             return
         try:
             order = self._order(result, kwargs, later=True)
             if order is not None:
-                with _as_it_was(order.said):
+                with as_it_was(order.said):
                     await self.engine.astore(order.request, order.payload)
         except Exception as error:  # noqa: BLE001 - a failed task would be logged as nobody's fault
             _complain("write", error)
 
-    async def async_add_cache_pipeline(self, result: Any, dynamic_cache_object: object = None, **kwargs: Any) -> None:
+    async def async_add_cache_pipeline(
+        self, result: Any, dynamic_cache_object: BaseCache | None = None, **kwargs: Any
+    ) -> None:
         """Keep embeddings input by input, unless the caller has changed the list of inputs since."""
         asked = getattr(kwargs.get("litellm_logging_obj"), "messages", None)
-        if _is_subsequence(kwargs.get("input"), asked):
-            await super().async_add_cache_pipeline(result, **kwargs)
+        if is_subsequence(kwargs.get("input"), asked):
+            await super().async_add_cache_pipeline(result, dynamic_cache_object, **kwargs)
 
     def _order(self, result: object, arguments: Mapping[str, Any], *, later: bool) -> _Order | None:
         """Return what is to be kept, or None.
@@ -227,7 +245,7 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
         ticket = self._tickets.take(arguments)
         if (arguments.get("cache") or {}).get("no-store") is True or not self._is_ours(arguments):
             return None
-        if ticket is None and (not later or _unchanged(arguments)):
+        if ticket is None and (not later or unchanged(arguments)):
             ticket = Ticket.of(self._request(arguments), arguments["messages"])
         if ticket is None or ticket.request is None:
             return None
@@ -251,36 +269,17 @@ class LiteLLMSemanticCache(Cache):  # type: ignore[misc]  # litellm ships no typ
             await asyncio.to_thread(self.engine.flush)
 
 
+def _mode(name: str) -> CacheMode:
+    try:
+        return CacheMode(name)
+    except ValueError:
+        raise ConfigurationError(f"mode={name!r}: LiteLLM knows default_on and default_off") from None
+
+
 def _endpoint(arguments: Mapping[str, Any]) -> str:
     """Return the function that is looking: nested calls share a logging object, whose handler is the inner one's."""
     handler = getattr(arguments.get("litellm_logging_obj"), "llm_caching_handler", None)
     return getattr(getattr(handler, "original_function", None), "__name__", "completion")
-
-
-def _unchanged(arguments: Mapping[str, Any]) -> bool:
-    """Whether `messages` is what the call began with, as far as LiteLLM's own record of the call shows."""
-    logging_obj = arguments.get("litellm_logging_obj")
-    return logging_obj is not None and getattr(logging_obj, "messages", None) == arguments["messages"]
-
-
-def _is_subsequence(inputs: object, asked: object) -> bool:
-    """Whether the inputs that came back are those that were asked, in their order; cached ones may be missing."""
-    if not isinstance(asked, list):
-        return False
-    remaining = iter(asked)
-    return all(
-        any(other in (item, {"role": "user", "content": item}) for other in remaining)  # LiteLLM notes texts as turns
-        for item in (inputs if isinstance(inputs, list) else [inputs])
-    )
-
-
-@contextmanager
-def _as_it_was(said: Surroundings) -> Iterator[None]:
-    token = surroundings.set(said)
-    try:
-        yield
-    finally:
-        surroundings.reset(token)
 
 
 def _complain(step: str, error: Exception) -> None:

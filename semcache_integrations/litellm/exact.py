@@ -13,14 +13,13 @@ import orjson
 from litellm.caching.base_cache import BaseCache
 
 from semcache_integrations.cache import SemanticCache
-from semcache_integrations.context import surroundings
 from semcache_integrations.core.models import Lookup
 from semcache_integrations.litellm.ticket import Ticket
 
 _VERSION = 1
 
 
-class ExactTier(BaseCache):  # type: ignore[misc]  # litellm ships no types
+class ExactTier(BaseCache):
     """Keeps LiteLLM's values under the requests that its keys stand for; a foreign key keeps nothing.
 
     Args:
@@ -53,7 +52,9 @@ class ExactTier(BaseCache):  # type: ignore[misc]  # litellm ships no types
         if isinstance(key, Ticket) and key.request is not None:
             await self._engine.astore(key.request, _payload(value))
 
-    async def async_set_cache_pipeline(self, cache_list: Iterable[tuple[object, object]], **kwargs: Any) -> None:
+    async def async_set_cache_pipeline(
+        self, cache_list: Iterable[tuple[object, object]], **kwargs: Any
+    ) -> None:
         """Keep many values."""
         for key, value in cache_list:
             await self.async_set_cache(key, value, **kwargs)

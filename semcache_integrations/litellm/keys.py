@@ -8,7 +8,6 @@ while an answer is still on its way to the cache.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -19,23 +18,44 @@ import orjson
 
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.keys import canonical
-from semcache_integrations.core.models import DEFAULT_CONTROLS, CacheRequest, Controls
+from semcache_integrations.core.models import CacheRequest
+from semcache_integrations.litellm.wishes import controls, mapping
 
 _UNKEYED = frozenset(
     {
         # keyed elsewhere in this module
         *("messages", "input", "model", "args", "extra_headers", "headers", "metadata", "litellm_metadata"),
         # controls of the cache itself
-        *("cache", "cache_key", "preset_cache_key", "caching", "caching_groups", "ttl", "dynamic_cache_object"),
+        *(
+            "cache",
+            "cache_key",
+            "preset_cache_key",
+            "caching",
+            "caching_groups",
+            "ttl",
+            "dynamic_cache_object",
+        ),
         # how an answer is delivered, not what it says
         *("stream", "stream_options", "stream_timeout", "stream_chunk_size", "complete_response"),
         # how hard LiteLLM tries
         *("timeout", "request_timeout", "force_timeout", "client_side_timeout", "mock_timeout", "ssl_verify"),
-        *("timeout_by_service_tier", "stream_timeout_by_service_tier", "max_parallel_requests", "cooldown_time"),
+        *(
+            "timeout_by_service_tier",
+            "stream_timeout_by_service_tier",
+            "max_parallel_requests",
+            "cooldown_time",
+        ),
         *("max_retries", "num_retries", "retry_policy", "retry_strategy", "client", "shared_session"),
         # who called, and how that is logged, metered and priced
         *("litellm_call_id", "litellm_trace_id", "litellm_session_id", "completion_call_id", "id", "tags"),
-        *("litellm_logging_obj", "logger_fn", "verbose", "no-log", "parent_otel_span", "proxy_server_request"),
+        *(
+            "litellm_logging_obj",
+            "logger_fn",
+            "verbose",
+            "no-log",
+            "parent_otel_span",
+            "proxy_server_request",
+        ),
         *("log_client_error_tracebacks", "litellm_request_debug", "litellm_disabled_callbacks"),
         *("model_info", "tpm", "rpm", "itpm", "otpm", "weight", "order", "max_budget", "budget_duration"),
         *("turn_off_message_logging", "tiered_pricing", "attempted_targets", "routing_strategy"),
@@ -57,7 +77,15 @@ _SECRET = re.compile(
 )
 _SECRET_HEADER = re.compile(r"auth|cookie|token|secret|api-?key", re.IGNORECASE)
 _TRACE_HEADERS = frozenset(
-    {"traceparent", "tracestate", "baggage", "user-agent", "x-request-id", "idempotency-key", "x-idempotency-key"}
+    {
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "user-agent",
+        "x-request-id",
+        "idempotency-key",
+        "x-idempotency-key",
+    }
 )
 _CALLER = ("user_api_key", "user_api_key_hash", "user_api_key_team_id", "user_api_key_org_id")
 
@@ -89,7 +117,9 @@ def chat_request(arguments: Mapping[str, object], *, tenant: str = "", secret: b
     )
 
 
-def embedding_request(arguments: Mapping[str, object], *, tenant: str = "", secret: bytes = b"") -> CacheRequest:
+def embedding_request(
+    arguments: Mapping[str, object], *, tenant: str = "", secret: bytes = b""
+) -> CacheRequest:
     """Return the request behind an `embedding` call or behind one input of an `aembedding` call: exact only.
 
     Raises:
@@ -104,29 +134,6 @@ def embedding_request(arguments: Mapping[str, object], *, tenant: str = "", secr
         tenant=tenant,
         dialect="litellm.embedding",
         controls=controls(arguments, semantic=False),
-    )
-
-
-def controls(arguments: Mapping[str, object], *, semantic: bool) -> Controls:
-    """Return how this one call asks to be treated: its `cache={…}` argument.
-
-    Raises:
-        UnkeyableError: a control has a value that means nothing.
-    """
-    asked = _mapping(arguments, "cache")
-    ages = [_seconds(asked[name]) for name in ("s-maxage", "s-max-age") if asked.get(name) is not None]
-    threshold = asked.get("similarity_threshold")
-    tags = asked.get("tags") or ()
-    if isinstance(tags, str) or not isinstance(tags, Sequence):
-        raise UnkeyableError("tags must be a list of strings")
-    if semantic and not asked:
-        return DEFAULT_CONTROLS  # the engine's fast path
-    return Controls(
-        semantic=semantic and asked.get("semantic") is not False,
-        similarity_threshold=0.0 if threshold is None else _seconds(threshold),
-        ttl_s=None if asked.get("ttl") is None else _seconds(asked["ttl"]),
-        max_age_s=min(ages, default=math.inf),
-        tags=tuple(str(tag) for tag in tags),
     )
 
 
@@ -180,7 +187,7 @@ def _role(name: str) -> str:
 def _headers(arguments: Mapping[str, object], secrets: dict[str, object]) -> object:
     """Return the headers that may matter, and move the secret ones to the secrets."""
     kept = {}
-    for name, value in {**_mapping(arguments, "headers"), **_mapping(arguments, "extra_headers")}.items():
+    for name, value in {**mapping(arguments, "headers"), **mapping(arguments, "extra_headers")}.items():
         lower = str(name).lower()
         if _SECRET_HEADER.search(lower):
             secrets[f"header {lower}"] = value
@@ -199,12 +206,14 @@ def _credential(secrets: Mapping[str, object], secret: bytes) -> str | None:
 
 
 def _namespace(arguments: Mapping[str, object]) -> object:
-    return _mapping(arguments, "cache").get("namespace") or _mapping(arguments, "metadata").get("redis_namespace")
+    return mapping(arguments, "cache").get("namespace") or mapping(arguments, "metadata").get(
+        "redis_namespace"
+    )
 
 
 def _caller(arguments: Mapping[str, object]) -> dict[str, object]:
     """Whose virtual key the proxy saw: two of them never share an entry."""
-    known = {**_mapping(arguments, "litellm_metadata"), **_mapping(arguments, "metadata")}
+    known = {**mapping(arguments, "litellm_metadata"), **mapping(arguments, "metadata")}
     return {name: known[name] for name in _CALLER if known.get(name) is not None}
 
 
@@ -212,15 +221,6 @@ def _own_key(arguments: Mapping[str, object]) -> str | None:
     """A `cache_key=` that the user gave narrows the key; alone, as in LiteLLM, it would ignore the messages."""
     given = arguments.get("cache_key")
     return given if type(given) is str else None  # a subclass is the key that this package gave to LiteLLM
-
-
-def _mapping(arguments: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = arguments.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise UnkeyableError(f"{name} must be a mapping")
-    return value
 
 
 def _last_turn(turn: object) -> tuple[str, object, bool]:
@@ -254,19 +254,6 @@ def _is_text(part: object) -> bool:
     return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
-def _seconds(value: object) -> float:
-    """Read a control's number; LiteLLM's proxy passes on what stood in a JSON body."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise UnkeyableError("a cache control must be a number")
-    try:
-        number = float(value)
-    except ValueError:
-        raise UnkeyableError("a cache control must be a number") from None
-    if math.isnan(number) or number < 0:
-        raise UnkeyableError("a cache control must not be negative")
-    return number
-
-
 def _canonical(value: object) -> Any:  # Any: JSON-like, and its shape is the caller's business
     try:
         return canonical(value)
@@ -284,4 +271,6 @@ def _dump(value: object) -> bytes:
 def _frozen(value: object) -> str:
     """Return canonical JSON, or its digest: a snapshot that keeps neither the caller's objects nor images alive."""
     dumped = _dump(value)
-    return (dumped if len(dumped) <= _LONGEST_CONTEXT else blake2b(dumped, digest_size=32).hexdigest().encode()).decode()
+    return (
+        dumped if len(dumped) <= _LONGEST_CONTEXT else blake2b(dumped, digest_size=32).hexdigest().encode()
+    ).decode()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import datetime
 import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
@@ -110,7 +110,10 @@ class ReplayStream(CustomStreamWrapper):
 
     def __init__(self, answer: Answer, *, model: str, logging_obj: Any, replay: Replay, usage: bool) -> None:
         super().__init__(
-            completion_stream=None, model=model, custom_llm_provider="cached_response", logging_obj=logging_obj
+            completion_stream=None,
+            model=model,
+            custom_llm_provider="cached_response",
+            logging_obj=logging_obj,
         )
         logging_obj.model_call_details["cache_hit"] = True
         self._answer = answer
@@ -143,7 +146,8 @@ class ReplayStream(CustomStreamWrapper):
         if chunk is None:
             return None
         if not self.chunks:
-            self.logging_obj.update_completion_start_time(completion_start_time=datetime.datetime.now())  # noqa: DTZ005 - LiteLLM's times are naive
+            now = datetime.now()  # noqa: DTZ005 - LiteLLM's times are naive
+            self.logging_obj.update_completion_start_time(completion_start_time=now)
         self.chunks.append(chunk)
         return chunk
 
@@ -158,11 +162,14 @@ class ReplayStream(CustomStreamWrapper):
 
     def _log(self, whole: ModelResponse) -> None:
         run = contextvars.copy_context().run
-        executor.submit(run, self.logging_obj.success_handler, whole, None, None, True)
+        executor.submit(run, lambda: self.logging_obj.success_handler(whole, cache_hit=True))
 
     def _alog(self, whole: ModelResponse) -> None:
         if getattr(self.logging_obj, "_on_deferred_stream_complete", None) is not None:
-            self.logging_obj._deferred_stream_complete_args = (whole, True)  # noqa: SLF001 - the proxy's guardrails log
+            vars(self.logging_obj)["_deferred_stream_complete_args"] = (
+                whole,
+                True,
+            )  # the proxy's guardrails log it
             return
         task = asyncio.ensure_future(
             self.logging_obj.dispatch_success_handlers(

@@ -11,7 +11,8 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from typing_extensions import Self
 
@@ -98,6 +99,35 @@ class LastServed(threading.local):
         """Return the ticket if it is this call's, and forget it."""
         last, self._last = self._last, None
         return last[1] if last is not None and last[0] == _call(arguments) else None
+
+
+def unchanged(arguments: Mapping[str, object]) -> bool:
+    """Whether `messages` is what the call began with, as far as LiteLLM's own record of the call shows."""
+    logging_obj = arguments.get("litellm_logging_obj")
+    return logging_obj is not None and getattr(logging_obj, "messages", None) == arguments["messages"]
+
+
+def is_subsequence(inputs: object, asked: object) -> bool:
+    """Whether the inputs that came back are those that were asked, in their order; cached ones may be missing."""
+    if not isinstance(asked, list):
+        return False
+    remaining = iter(asked)
+    return all(
+        any(
+            other in (item, {"role": "user", "content": item}) for other in remaining
+        )  # LiteLLM notes texts as turns
+        for item in (inputs if isinstance(inputs, list) else [inputs])
+    )
+
+
+@contextmanager
+def as_it_was(said: Surroundings) -> Iterator[None]:
+    """Let the block's calls belong to whom the call belonged when it began."""
+    token = surroundings.set(said)
+    try:
+        yield
+    finally:
+        surroundings.reset(token)
 
 
 def _call(arguments: Mapping[str, object]) -> tuple[object, object]:

@@ -69,7 +69,9 @@ class Upstream:
         self.delay_s = 0.0
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
 
     @property
@@ -141,10 +143,19 @@ def chat(body, number):
     if isinstance(question, list):
         question = " ".join(part.get("text", "") for part in question)
     choices = [choice(body, number, question, index) for index in range(body.get("n") or 1)]
-    head = {"id": f"chatcmpl-{number}", "created": 1_700_000_000 + number, "model": body["model"], "system_fingerprint": "fp_1"}
+    head = {
+        "id": f"chatcmpl-{number}",
+        "created": 1_700_000_000 + number,
+        "model": body["model"],
+        "system_fingerprint": "fp_1",
+    }
     if not body.get("stream"):
         return {**head, "object": "chat.completion", "choices": choices, "usage": USAGE}
-    events = [{**head, "object": "chat.completion.chunk", "choices": [part]} for one in choices for part in pieces(one)]
+    events = [
+        {**head, "object": "chat.completion.chunk", "choices": [part]}
+        for one in choices
+        for part in pieces(one)
+    ]
     if "dead line" in question:
         return [*events[:3], None]
     if "no finish" in question:
@@ -164,12 +175,24 @@ def choice(body, number, question, index):
     if body.get("tools"):
         name = body["tools"][0]["function"]["name"]
         function = {"name": name, "arguments": json.dumps({"q": question, "n": number})}
-        message = {"role": "assistant", "content": None, "tool_calls": [{"id": f"call_{number}", "type": "function", "function": function}]}
+        message = {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": f"call_{number}", "type": "function", "function": function}],
+        }
         finish = "tool_calls"
     if body.get("reasoning_effort"):
         message["reasoning_content"] = f"Thinking about {number} things."
-    logprobs = {"content": [{"token": "Answer", "logprob": -0.1, "bytes": [65], "top_logprobs": []}], "refusal": None}
-    return {"index": index, "message": message, "finish_reason": finish, "logprobs": logprobs if body.get("logprobs") else None}
+    logprobs = {
+        "content": [{"token": "Answer", "logprob": -0.1, "bytes": [65], "top_logprobs": []}],
+        "refusal": None,
+    }
+    return {
+        "index": index,
+        "message": message,
+        "finish_reason": finish,
+        "logprobs": logprobs if body.get("logprobs") else None,
+    }
 
 
 def pieces(whole):
@@ -184,9 +207,17 @@ def pieces(whole):
         yield from (part({name: text[at : at + 6]}) for at in range(0, len(text), 6))
     for at, call in enumerate(message.get("tool_calls") or ()):
         function = call["function"]
-        yield part({"tool_calls": [{"index": at, **call, "function": {"name": function["name"], "arguments": ""}}]})
+        yield part(
+            {"tool_calls": [{"index": at, **call, "function": {"name": function["name"], "arguments": ""}}]}
+        )
         for start in range(0, len(function["arguments"]), 7):
-            yield part({"tool_calls": [{"index": at, "function": {"arguments": function["arguments"][start : start + 7]}}]})
+            yield part(
+                {
+                    "tool_calls": [
+                        {"index": at, "function": {"arguments": function["arguments"][start : start + 7]}}
+                    ]
+                }
+            )
     yield part({}, whole["finish_reason"])
 
 
@@ -194,7 +225,11 @@ def embed(body, number):
     inputs = body["input"] if isinstance(body["input"], list) else [body["input"]]
     seed = len(body["model"])
     data = [
-        {"object": "embedding", "index": at, "embedding": [float(crc32(str(text).encode()) % 997), float(seed)]}
+        {
+            "object": "embedding",
+            "index": at,
+            "embedding": [float(crc32(str(text).encode()) % 997), float(seed)],
+        }
         for at, text in enumerate(inputs)
     ]
     usage = {"prompt_tokens": 7 * len(inputs), "total_tokens": 7 * len(inputs)}

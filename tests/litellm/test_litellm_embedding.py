@@ -62,7 +62,10 @@ async def test_a_positional_model_is_keyed(cache, target, upstream):
     assert upstream.embeddings == 2
 
 
-@pytest.mark.parametrize("change", [{"dimensions": 2}, {"api_key": "sk-other"}, {"user": "b"}, {"model": "openai/text-embedding-3-large"}])
+@pytest.mark.parametrize(
+    "change",
+    [{"dimensions": 2}, {"api_key": "sk-other"}, {"user": "b"}, {"model": "openai/text-embedding-3-large"}],
+)
 @pytest.mark.parametrize("way", ["sync", "async"])
 async def test_another_parameter_is_another_vector(cache, target, upstream, change, way):
     for arguments in (target, {**target, **change}):

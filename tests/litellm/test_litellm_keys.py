@@ -9,13 +9,25 @@ from hypothesis import strategies as st
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import DEFAULT_CONTROLS
-from semcache_integrations.litellm.keys import chat_request, controls, embedding_request
+from semcache_integrations.litellm.keys import chat_request, embedding_request
+from semcache_integrations.litellm.wishes import controls
 
-NAMES = st.sampled_from(["temperature", "top_p", "max_tokens", "seed", "vendor_knob", "api_base", "api_key", "user", "stop"])
-VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=5) | st.lists(st.integers(0, 9), max_size=3)
+NAMES = st.sampled_from(
+    ["temperature", "top_p", "max_tokens", "seed", "vendor_knob", "api_base", "api_key", "user", "stop"]
+)
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.floats(-9, 9)
+    | st.text(max_size=5)
+    | st.lists(st.integers(0, 9), max_size=3)
+)
 PARAMS = st.dictionaries(NAMES, VALUES, max_size=5)
 TURNS = st.lists(
-    st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": st.text(max_size=8)}),
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["system", "user", "assistant"]), "content": st.text(max_size=8)}
+    ),
     min_size=1,
     max_size=4,
 )
@@ -44,12 +56,18 @@ def asked(params, turns):
 @given(PARAMS, TURNS)
 def test_the_order_of_arguments_and_of_a_turns_fields_is_irrelevant(params, turns):
     backwards = [dict(reversed(turn.items())) for turn in turns]
-    assert key({**params, "messages": turns}) == key({"messages": backwards, **dict(reversed(params.items()))})
+    assert key({**params, "messages": turns}) == key(
+        {"messages": backwards, **dict(reversed(params.items()))}
+    )
 
 
 @given(PARAMS, TURNS)
 def test_none_is_the_same_as_absent_and_an_integer_as_its_float(params, turns):
-    same = {name: float(value) if type(value) is int else value for name, value in params.items() if value is not None}
+    same = {
+        name: float(value) if type(value) is int else value
+        for name, value in params.items()
+        if value is not None
+    }
     assert key({**params, "messages": turns}) == key({**same, "messages": turns, "stop_token": None})
 
 
@@ -117,7 +135,9 @@ def test_what_may_change_an_answer_is_keyed(change):
     assert key({"messages": messages, **change}) != key({"messages": messages})
 
 
-@pytest.mark.parametrize("name", ["api_key", "aws_secret_access_key", "azure_ad_token", "vertex_credentials", "azure_password"])
+@pytest.mark.parametrize(
+    "name", ["api_key", "aws_secret_access_key", "azure_ad_token", "vertex_credentials", "azure_password"]
+)
 def test_another_credential_never_meets_these_entries_and_none_can_be_read(name):
     messages = [{"role": "user", "content": "q"}]
     one, other = ({"model": "m", "messages": messages, name: f"sk-very-secret-{which}"} for which in "ab")
@@ -129,7 +149,10 @@ def test_another_credential_never_meets_these_entries_and_none_can_be_read(name)
 @pytest.mark.parametrize("name", ["Authorization", "x-api-key", "Cookie", "X-Auth-Token"])
 def test_a_credential_in_a_header_is_one(name):
     messages = [{"role": "user", "content": "q"}]
-    one, other = ({"model": "m", "messages": messages, "extra_headers": {name: f"very-secret-{which}"}} for which in "ab")
+    one, other = (
+        {"model": "m", "messages": messages, "extra_headers": {name: f"very-secret-{which}"}}
+        for which in "ab"
+    )
     assert key(one) != key(other)
     assert key(one) == key({**one, "extra_headers": {name.lower(): "very-secret-a"}})
     assert "very-secret" not in repr(chat_request(one))
@@ -139,10 +162,15 @@ def test_the_question_is_the_last_text_and_what_precedes_it_must_match():
     def parts(*texts):
         return [{"role": "user", "content": [{"type": "text", "text": text} for text in texts]}]
 
-    one, other = (chat_request({"model": "m", "messages": parts(document, "Who pays?")}) for document in ("A owes B.", "B owes A."))
+    one, other = (
+        chat_request({"model": "m", "messages": parts(document, "Who pays?")})
+        for document in ("A owes B.", "B owes A.")
+    )
     assert one.text == other.text == "Who pays?"
     assert one.context != other.context
-    assert chat_request({"model": "m", "messages": parts("q")}) == chat_request({"model": "m", "messages": [{"role": "user", "content": "q"}]})
+    assert chat_request({"model": "m", "messages": parts("q")}) == chat_request(
+        {"model": "m", "messages": [{"role": "user", "content": "q"}]}
+    )
 
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
@@ -182,7 +210,15 @@ def test_controls_are_read_from_the_cache_argument_and_are_not_keyed():
 
 
 @pytest.mark.parametrize(
-    "wish", [{"ttl": "soon"}, {"ttl": -1}, {"ttl": True}, {"s-maxage": float("nan")}, {"tags": "faq"}, {"similarity_threshold": []}]
+    "wish",
+    [
+        {"ttl": "soon"},
+        {"ttl": -1},
+        {"ttl": True},
+        {"s-maxage": float("nan")},
+        {"tags": "faq"},
+        {"similarity_threshold": []},
+    ],
 )
 def test_a_wish_without_meaning_is_refused(wish):
     with pytest.raises(UnkeyableError):
@@ -211,13 +247,22 @@ def test_what_has_no_canonical_form_has_no_key(arguments):
 
 
 def test_a_request_is_a_snapshot():
-    messages = [{"role": "user", "content": "first"}, {"role": "user", "content": [{"type": "text", "text": "q"}]}]
+    messages = [
+        {"role": "user", "content": "first"},
+        {"role": "user", "content": [{"type": "text", "text": "q"}]},
+    ]
     arguments = {"model": "m", "messages": messages, "extra_body": {"a": [1]}}
     request = chat_request(arguments)
     messages[0]["content"] = "other"
     messages.append({"role": "user", "content": "next"})
     arguments["extra_body"]["a"].append(2)
-    assert request == chat_request({"model": "m", "messages": [{"role": "user", "content": "first"}, messages[1]], "extra_body": {"a": [1]}})
+    assert request == chat_request(
+        {
+            "model": "m",
+            "messages": [{"role": "user", "content": "first"}, messages[1]],
+            "extra_body": {"a": [1]},
+        }
+    )
 
 
 def test_attachments_are_not_kept_alive_by_the_key():
@@ -233,7 +278,10 @@ def test_embeddings_have_keys_of_their_own_and_know_a_positional_model():
     positional = embedding_request({"args": "m", "input": "q"})
     assert positional == embedding_request({"model": "m", "input": "q"})
     assert positional != embedding_request({"args": "other", "input": "q"})
-    assert positional.dialect != chat_request({"model": "m", "messages": [{"role": "user", "content": "q"}]}).dialect
+    assert (
+        positional.dialect
+        != chat_request({"model": "m", "messages": [{"role": "user", "content": "q"}]}).dialect
+    )
 
 
 def test_one_input_and_a_list_of_one_are_two_requests():

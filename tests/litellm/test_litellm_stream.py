@@ -12,7 +12,9 @@ from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from semcache_integrations.litellm import LiteLLMSemanticCache, Replay
 from semcache_integrations.litellm.stream import ReplayStream
 
-TOOLS = [{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}]
+TOOLS = [
+    {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
+]
 USAGE = {"stream_options": {"include_usage": True}}
 
 
@@ -67,7 +69,9 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("arguments", [USAGE, {"tools": TOOLS, **USAGE}, ANSWERS["reasoning"]], ids=["text", "tools", "reasoning"])
+@pytest.mark.parametrize(
+    "arguments", [USAGE, {"tools": TOOLS, **USAGE}, ANSWERS["reasoning"]], ids=["text", "tools", "reasoning"]
+)
 async def test_a_replayed_stream_merges_into_what_the_live_one_merged_into(stream, upstream, arguments):
     live, replayed = await stream(**arguments), await stream(**arguments)
     assert upstream.chats == 1
@@ -86,9 +90,11 @@ async def test_a_replayed_stream_has_the_shape_of_a_live_one(stream, upstream, a
     for chunks in (live, replayed):
         assert chunks[0].choices[0].delta.role == "assistant"
         assert {chunk.object for chunk in chunks} == {"chat.completion.chunk"}
-        assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices and chunk.choices[0].finish_reason] == [
-            "tool_calls" if "tools" in arguments else "stop"
-        ]
+        assert [
+            chunk.choices[0].finish_reason
+            for chunk in chunks
+            if chunk.choices and chunk.choices[0].finish_reason
+        ] == ["tool_calls" if "tools" in arguments else "stop"]
         assert bool(getattr(chunks[-1], "usage", None)) is ("stream_options" in arguments)
     assert len({(chunk.id, chunk.model) for chunk in replayed}) == 1
     assert len(replayed) > 3
@@ -128,7 +134,9 @@ async def test_logprobs_are_replayed(stream, target, upstream):
     plain = litellm.completion(messages=ask("q"), logprobs=True, **target)
     chunks = await stream("q", logprobs=True)
     assert upstream.chats == 1
-    assert [chunk.choices[0].logprobs for chunk in chunks if chunk.choices[0].logprobs] == [plain.choices[0].logprobs]
+    assert [chunk.choices[0].logprobs for chunk in chunks if chunk.choices[0].logprobs] == [
+        plain.choices[0].logprobs
+    ]
 
 
 async def test_a_stream_of_several_choices_is_not_kept(stream, upstream):
@@ -146,7 +154,7 @@ async def test_an_incomplete_stream_is_not_kept(stream, upstream, trouble):
 
 async def test_a_stream_whose_line_goes_dead_is_not_kept(stream, target, upstream):
     for _ in range(2):
-        with pytest.raises(Exception, match="MidStreamFallback|incomplete|peer|connection"):
+        with pytest.raises(Exception, match=r"MidStreamFallback|incomplete|peer|connection"):
             await stream("dead line please", max_retries=0)
     assert upstream.chats == 2
 
@@ -163,9 +171,13 @@ async def test_a_stream_that_nobody_read_to_its_end_is_not_kept(cache, target, u
 def test_the_caller_picks_how_an_answer_is_cut(engine, cache, target, size):
     litellm.cache = LiteLLMSemanticCache(engine, replay=Replay("characters", size))
     plain = litellm.completion(messages=ask("q"), **target)
-    pieces = [chunk.choices[0].delta.content for chunk in litellm.completion(messages=ask("q"), stream=True, **target)]
+    pieces = [
+        chunk.choices[0].delta.content
+        for chunk in litellm.completion(messages=ask("q"), stream=True, **target)
+    ]
     assert [piece for piece in pieces if piece] == [
-        plain.choices[0].message.content[at : at + size] for at in range(0, len(plain.choices[0].message.content), size)
+        plain.choices[0].message.content[at : at + size]
+        for at in range(0, len(plain.choices[0].message.content), size)
     ]
 
 

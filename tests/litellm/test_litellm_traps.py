@@ -43,7 +43,9 @@ async def read(answer):
 
 @pytest.mark.parametrize("control", [{}, {"no-cache": True}], ids=["used", "refreshed"])
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_chat_loop_that_appends_to_its_messages_poisons_nothing(cache, target, upstream, stream, control):
+async def test_a_chat_loop_that_appends_to_its_messages_poisons_nothing(
+    cache, target, upstream, stream, control
+):
     """Every chat loop appends the answer and the next question before LiteLLM's write task has run."""
     messages = ask("first question")
     first = await read(await litellm.acompletion(messages=messages, stream=stream, cache=control, **target))
@@ -75,7 +77,9 @@ def test_a_sync_stream_is_kept_under_the_question_as_it_was(cache, target, upstr
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])
-async def test_a_stream_belongs_to_the_tenant_in_whose_block_it_was_asked(cache, engine, target, upstream, way):
+async def test_a_stream_belongs_to_the_tenant_in_whose_block_it_was_asked(
+    cache, engine, target, upstream, way
+):
     with engine.scope(tenant="a"):
         if way == "sync":
             stream = litellm.completion(messages=ask("q"), stream=True, **target)
@@ -127,7 +131,9 @@ async def test_a_broken_store_costs_a_miss(cache, words, target, upstream, strea
         litellm.cache = LiteLLMSemanticCache(engine)
         assert await read(await litellm.acompletion(messages=ask("q"), stream=stream, **target))
         assert said(litellm.completion(messages=ask("q one"), **target))
-        assert litellm.embedding(model="openai/text-embedding-3-small", input=["a"], api_base=upstream.url, api_key="k").data
+        assert litellm.embedding(
+            model="openai/text-embedding-3-small", input=["a"], api_base=upstream.url, api_key="k"
+        ).data
 
 
 async def test_arguments_that_raise_when_looked_at_cost_a_miss_and_one_line_in_the_log(cache, caplog):
@@ -167,7 +173,9 @@ def test_a_missing_package_is_named_when_the_adapter_is_imported_not_on_a_hit(mi
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])
-async def test_a_cache_key_of_the_users_own_narrows_the_key_and_never_hides_the_messages(cache, target, upstream, way):
+async def test_a_cache_key_of_the_users_own_narrows_the_key_and_never_hides_the_messages(
+    cache, target, upstream, way
+):
     async def call(text, key):
         if way == "sync":
             return litellm.completion(messages=ask(text), cache_key=key, **target)
@@ -196,7 +204,9 @@ async def test_other_endpoints_pass_by_unharmed(cache, target, upstream):
         assert litellm.text_completion(**text).choices[0].text == f"text {2 * number - 1}"
         assert (await litellm.atext_completion(**text)).choices[0].text == f"text {2 * number}"
     for number in (1, 2):
-        assert (await litellm.aresponses(input="q", **target)).output[0].content[0].text == f"response {2 * number - 1}"
+        assert (await litellm.aresponses(input="q", **target)).output[0].content[
+            0
+        ].text == f"response {2 * number - 1}"
         assert litellm.responses(input="q", **target).output[0].content[0].text == f"response {2 * number}"
     assert cache.engine.stats().entries == 0
 
@@ -221,7 +231,9 @@ async def test_one_input_for_chat_embedding_and_responses_collides_nowhere(cache
 async def test_anthropic_messages_on_a_chat_model_keeps_its_own_form(cache, target, upstream, stream):
     chat_only = {**target, "model": "hosted_vllm/some-model"}
     for _ in range(2):
-        answer = await litellm.anthropic_messages(messages=ask("q"), max_tokens=50, stream=stream, **chat_only)
+        answer = await litellm.anthropic_messages(
+            messages=ask("q"), max_tokens=50, stream=stream, **chat_only
+        )
         if stream:
             assert b"message_stop" in b"".join([chunk async for chunk in answer])
         else:
@@ -232,7 +244,9 @@ async def test_anthropic_messages_on_a_chat_model_keeps_its_own_form(cache, targ
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_router_that_caches_hits_sync_and_async(cache, target, upstream, stream):
-    router = litellm.Router(model_list=[{"model_name": "group", "litellm_params": target}], cache_responses=True)
+    router = litellm.Router(
+        model_list=[{"model_name": "group", "litellm_params": target}], cache_responses=True
+    )
     first = await read(await router.acompletion(model="group", messages=ask("q"), stream=stream))
     await written()
     assert await read(await router.acompletion(model="group", messages=ask("q"), stream=stream)) == first
@@ -240,7 +254,9 @@ async def test_a_router_that_caches_hits_sync_and_async(cache, target, upstream,
 
 
 def test_a_sync_router_needs_no_loop_of_ours(cache, target, upstream):
-    router = litellm.Router(model_list=[{"model_name": "group", "litellm_params": target}], cache_responses=True)
+    router = litellm.Router(
+        model_list=[{"model_name": "group", "litellm_params": target}], cache_responses=True
+    )
     answers = {said(router.completion(model="group", messages=ask("q"))) for _ in range(2)}
     assert (len(answers), upstream.chats) == (1, 1)
 
