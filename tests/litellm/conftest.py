@@ -59,6 +59,13 @@ class WordEmbedder(Embedder):
         return [value / length for value in vector] if length else None
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """Say nothing of clients that hang up."""
+
+
 class Upstream:
     """Counts calls by path; a word in the last message picks what goes wrong."""
 
@@ -67,8 +74,7 @@ class Upstream:
         self.bodies = []
         self.lock = threading.Lock()
         self.delay_s = 0.0
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), self._handler())
         threading.Thread(
             target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         ).start()
@@ -259,7 +265,7 @@ def respond(body, number):
 ROUTES = {"chat/completions": chat, "embeddings": embed, "completions": text, "responses": respond}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _litellm_leaks():
     """LiteLLM leaves clients and event loops of its own to the garbage collector: collect them here, unreported."""
     yield
@@ -283,15 +289,23 @@ def upstream(server):
     return server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def words():
     return WordEmbedder()
 
 
-@pytest.fixture
-def engine(words):
+@pytest.fixture(scope="module")
+def shared(words):
     with SemanticCache(embedder=words, similarity_threshold=0.9) as cache:
         yield cache
+
+
+@pytest.fixture
+def engine(shared):
+    """An empty engine; opening one for every test would take most of the time."""
+    shared.clear()
+    shared.reset_stats()
+    return shared
 
 
 @pytest.fixture
