@@ -10,6 +10,7 @@ import queue
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from semcache_integrations.backends.nothing import NoEmbedder, NoStore
 from semcache_integrations.breaker import Breaker, State
@@ -22,6 +23,9 @@ from semcache_integrations.core.policy import Policy
 from semcache_integrations.driver import Driver, Side
 from semcache_integrations.lanes import Lane
 from semcache_integrations.protocols import Embedder, Store, Verifier
+
+if TYPE_CHECKING:
+    from semcache_integrations.backends.embedders import EmbedderLike
 
 _EMBEDDING_THREADS = 2  # onnxruntime releases the GIL; more sessions at once only slow each other down
 _STORE_THREADS = 8
@@ -95,7 +99,7 @@ class Backends:
 def assemble(
     config: CacheConfig,
     *,
-    embedder: object = None,
+    embedder: EmbedderLike | None = None,
     store: Store | None = None,
     verifier: Verifier | None = None,
     on_change: OnChange = lambda _name, _state: None,
@@ -132,7 +136,7 @@ def assemble(
     )
 
 
-def open_embedder(config: CacheConfig, given: object = None) -> Embedder:
+def open_embedder(config: CacheConfig, given: EmbedderLike | None = None) -> Embedder:
     """Return the embedder to use.
 
     Args:
@@ -162,18 +166,18 @@ def open_store(config: CacheConfig, embedder: Embedder, given: Store | None = No
             raise ConfigurationError("store= must be a Store: see semcache_integrations.protocols.Store")
         return given
     if config.url is not None:
-        return _open_server(config, embedder)
+        return _open_server(config.url, config, embedder)
     from semcache_integrations.backends.edge import EdgeStore
 
     path = None if config.path is None else str(config.path)
     return EdgeStore(path, embedder=embedder.name, dimension=embedder.dimension)
 
 
-def _open_server(config: CacheConfig, embedder: Embedder) -> Store:
+def _open_server(url: str, config: CacheConfig, embedder: Embedder) -> Store:
     from semcache_integrations.backends.qdrant import QdrantStore
 
     store = QdrantStore(
-        config.url,
+        url,
         embedder=embedder.name,
         dimension=embedder.dimension,
         api_key=config.api_key.get_secret_value() if config.api_key else None,

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semcache_integrations.assembly import assemble, keyring_of, local_ttl_s, policy_of
 from semcache_integrations.breaker import State
@@ -39,6 +39,9 @@ from semcache_integrations.hash_tier import HashKey, HashTier, Slot
 from semcache_integrations.protocols import EventHook, Store, Verifier
 from semcache_integrations.stats import Recorder
 
+if TYPE_CHECKING:
+    from semcache_integrations.backends.embedders import EmbedderLike
+
 log = logging.getLogger("semcache_integrations")
 
 _WRITE_BUDGET_S = 5.0  # for one write: nobody waits for it, but a dead store must not hold the queue
@@ -60,7 +63,7 @@ class Engine:
         self,
         config: CacheConfig | None = None,
         *,
-        embedder: object = None,
+        embedder: EmbedderLike | None = None,
         store: Store | None = None,
         verifier: Verifier | None = None,
         hooks: Sequence[EventHook] = (),

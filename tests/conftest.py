@@ -13,7 +13,9 @@ from semcache_integrations.backends.model_files import InstalledModel, find_inst
 from semcache_integrations.config import DEFAULT_EMBEDDING_MODEL
 from semcache_integrations.testing import FakeClock, HashingEmbedder, MemoryStore
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # its import would ask the network, for a minute
+os.environ.setdefault(
+    "LITELLM_LOCAL_MODEL_COST_MAP", "True"
+)  # its import would ask the network, for a minute
 
 _connect = socket.socket.connect
 _LOCAL = ("127.", "::1", "localhost")

@@ -18,7 +18,9 @@ def upstream():
 
 @pytest.mark.model
 @pytest.mark.parametrize("example", find_examples(*SOURCES), ids=str)
-def test_the_example_runs(example: CodeExample, eval_example: EvalExample, upstream, minilm, monkeypatch, tmp_path):
+def test_the_example_runs(
+    example: CodeExample, eval_example: EvalExample, upstream, minilm, monkeypatch, tmp_path
+):
     """The provider is a local one; all else is what the reader would run."""
     monkeypatch.setenv("OPENAI_BASE_URL", upstream.url)
     monkeypatch.setenv("OPENAI_API_KEY", "none-needed")

@@ -57,6 +57,10 @@ def hang() -> None:
     threading.Event().wait(30)
 
 
+def named(fault: object) -> str:
+    return getattr(fault, "__name__", str(fault))
+
+
 STORE_FAULTS = [
     ("get", StoreError("down")),
     ("get", OSError("a secret question of mine")),
@@ -72,7 +76,7 @@ STORE_FAULTS = [
 
 
 @both_halves
-@pytest.mark.parametrize(("method", "fault"), STORE_FAULTS, ids=str)
+@pytest.mark.parametrize(("method", "fault"), STORE_FAULTS, ids=named)
 def test_a_misbehaving_store_is_a_miss_within_the_budget(method, fault, use_async, caplog):
     store = BadStore(method, fault)
     with SemanticCache(embedder=HashingEmbedder(), store=store, lookup_budget_s=0.1) as cache:
@@ -121,7 +125,7 @@ EMBEDDER_FAULTS = [
 
 
 @both_halves
-@pytest.mark.parametrize("fault", EMBEDDER_FAULTS, ids=str)
+@pytest.mark.parametrize("fault", EMBEDDER_FAULTS, ids=named)
 def test_a_misbehaving_embedder_leaves_the_exact_tiers_working(fault, use_async, caplog):
     store = MemoryStore()
     with SemanticCache(embedder=BadEmbedder(fault), store=store, embed_timeout_s=0.1) as cache:

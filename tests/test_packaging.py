@@ -30,14 +30,18 @@ HEAVY = {
 
 
 def run(code: str, **environment: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_importing_the_package_loads_nothing_heavy():
     loaded = json.loads(
-        run("import sys, json, semcache_integrations; print(json.dumps([m.split('.')[0] for m in sys.modules]))")
+        run(
+            "import sys, json, semcache_integrations; print(json.dumps([m.split('.')[0] for m in sys.modules]))"
+        )
     )
     assert HEAVY.isdisjoint(loaded)
 

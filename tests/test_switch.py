@@ -39,7 +39,8 @@ def test_it_switches_langchain_and_litellm_on_and_off():
     model = FakeListChatModel(responses=["first", "second"])
     assert [model.invoke("question").content for _ in range(2)] == ["first", "first"]
     answers = [
-        litellm.completion("gpt-4o-mini", [{"role": "user", "content": "q"}], mock_response=text) for text in ("a", "b")
+        litellm.completion("gpt-4o-mini", [{"role": "user", "content": "q"}], mock_response=text)
+        for text in ("a", "b")
     ]
     assert [answer.choices[0].message.content for answer in answers] == ["a", "a"]
     assert cache_stats() == {"hits": 2, "misses": 2, "entries": 2}

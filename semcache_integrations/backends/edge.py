@@ -2,7 +2,7 @@
 
 The law: whatever the engine does, a `StoreError` comes out; whatever would hurt the process stays out: NaN
 (accepted in silence), a full disk (a bus error), use after a fork (two writers on one file). The engine never
-releases the GIL, so its calls are atomic, and the two long ones (`flush`, `optimize`) are kept rare.
+releases the GIL while it works, so its two long calls (`flush`, `optimize`) are kept rare.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ MIN_FREE_BYTES: Final = 256 * 2**20
 
 _LEAST_TO_DELETE: Final = 64 * 2**20  # two segments of the write-ahead log: freeing space needs some, too
 _SPACE_CHECK_EVERY_S: Final = 1.0
+_CLOSE_TRIES: Final = 500
+_CLOSE_PAUSE_S: Final = 0.002
 _FLUSH_AFTER_WRITES: Final = 1_000  # the write-ahead log shrinks at a flush only
 
 
@@ -103,7 +105,7 @@ class EdgeStore(Store):
         self._free, self._free_checked_at = math.inf, -math.inf
         self._expire_every_s, self._expire_at = expire_every_s, time.monotonic() + expire_every_s
         self._unflushed = 0
-        self._lock = threading.RLock()  # writes and close; reads need none, the engine's calls are atomic
+        self._lock = threading.RLock()  # writes and close; reads need none
         self._handle = _Handle(shard, temporary)
         self._finalizer = weakref.finalize(self, _release, self._handle)
         threading.Thread(
@@ -264,7 +266,19 @@ def _release(handle: _Handle) -> None:
     try:
         with ENGINE:
             shard.flush()
-            shard.close()
+            _close(shard)
     finally:
         if handle.temporary is not None:
             shutil.rmtree(handle.temporary, ignore_errors=True)
+
+
+def _close(shard: qe.EdgeShard) -> None:
+    """Close the shard once no thread is inside a call of it any more: closing under a call fails."""
+    for _ in range(_CLOSE_TRIES):
+        try:
+            return shard.close()
+        except RuntimeError as error:
+            if "borrowed" not in str(error):
+                raise
+            time.sleep(_CLOSE_PAUSE_S)
+    return shard.close()

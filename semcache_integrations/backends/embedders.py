@@ -197,7 +197,11 @@ class CallableEmbedder(_Adapter):
         return self._function(text)
 
 
-def as_embedder(source: Embedder | QueryEmbeddings | EmbeddingFunction | str) -> Embedder:
+EmbedderLike: TypeAlias = Embedder | QueryEmbeddings | EmbeddingFunction | str
+"""What `as_embedder` takes."""
+
+
+def as_embedder(source: EmbedderLike) -> Embedder:
     """Return an `Embedder` for whatever embeds.
 
     Args:

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal, Protocol, TypeAlias
 
 from semcache_integrations.core.errors import StoreError
@@ -108,20 +109,14 @@ def renewal_of(entry: CacheEntry) -> dict[str, object]:
     return {"expires_at": stored_expiry(entry.expires_at), "signature": entry.signature}
 
 
-def entry_of(entry_id: str, payload: Payload | None) -> CacheEntry | None:
-    """Return the entry that this payload was made from, or None if it is not one of ours."""
-    if payload is None or payload.get("v") != SCHEMA_VERSION:
-        return None
-    try:
-        return _read(entry_id, payload)
-    except (KeyError, TypeError):
-        return None
-
-
 def entry_in(namespace: Namespace, entry_id: str, payload: Payload | None) -> CacheEntry | None:
     """Return the entry if it can be read and is of this namespace: knowing an id opens no other's entry."""
-    entry = entry_of(entry_id, payload)
-    return entry if entry is not None and entry.namespace.id == namespace.id else None
+    if payload is None or payload.get("v") != SCHEMA_VERSION or payload.get(NAMESPACE_FIELD) != namespace.id:
+        return None
+    try:
+        return _read(entry_id, payload, namespace)
+    except (KeyError, TypeError):
+        return None
 
 
 def candidates_in(namespace: Namespace, points: Iterable[ScoredPoint]) -> list[Candidate]:
@@ -200,37 +195,35 @@ def digest(parts: Iterable[object]) -> str:
     return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
 
 
-def _read(entry_id: str, payload: Payload) -> CacheEntry:
-    expires_at = _number(payload["expires_at"])
-    ttl_s = payload["ttl_s"]
-    return CacheEntry(
-        id=entry_id,
-        namespace=Namespace(
-            id=_text(payload[NAMESPACE_FIELD]),
-            model=_text(payload["model"]),
-            tenant=_text(payload["tenant"]),
-            dialect=_text(payload["dialect"]),
-        ),
-        text=_text(payload["text"]),
-        payload=_text(payload["payload"]),
-        created_at=_number(payload["created_at"]),
-        expires_at=NEVER if expires_at >= STORED_NEVER else expires_at,
-        ttl_s=None if ttl_s is None else _number(ttl_s),
-        tags=_texts(payload["tags"]),
-        signature=_text(payload["signature"]),
-    )
+_strings = itemgetter("text", "payload", "signature")
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
+def _read(entry_id: str, payload: Payload, namespace: Namespace) -> CacheEntry:
+    """Read the entry; its namespace is the one that was asked, whose id is a digest over the other fields."""
+    text, answer, signature = _strings(payload)
+    expires_at, ttl_s, tags = payload["expires_at"], payload["ttl_s"], payload["tags"]
+    if not (isinstance(text, str) and isinstance(answer, str) and isinstance(signature, str)):
         raise TypeError
-    return value
+    never = _number(expires_at) >= STORED_NEVER
+    return CacheEntry(
+        entry_id,
+        namespace,
+        text,
+        answer,
+        _number(payload["created_at"]),
+        NEVER if never else _number(expires_at),
+        None if ttl_s is None else _number(ttl_s),
+        _texts(tags) if tags else (),
+        signature,
+    )
 
 
 def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise TypeError
-    return tuple(map(_text, value))
+    if not all(isinstance(item, str) for item in value):
+        raise TypeError
+    return tuple(value)
 
 
 def _number(value: object) -> float:

@@ -82,6 +82,7 @@ class Clients:
             ),  # else none on localhost
             "grpc_options": {"grpc.service_config": _service_config(lookup_s, call_s)},
             "headers": {"api-key": api_key} if api_key else None,  # api_key= would warn about plain http
+            "verify": httpx.create_ssl_context(),  # made once: it is what a new client costs most
             **options,
         }
         self._lock = threading.Lock()

@@ -15,6 +15,7 @@ becomes a `QdrantError`, and its message repeats no payload.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Final, Literal, TypeAlias
 
@@ -88,7 +89,7 @@ def _classified(error: Exception) -> tuple[Kind, str]:
     if isinstance(error, ResponseHandlingException):
         kind: Kind = "transient" if isinstance(error.source, httpx.TransportError) else "permanent"
         return kind, type(error.source).__name__  # a ValidationError's text would repeat the payload
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError | asyncio.TimeoutError):  # two classes before Python 3.11
         return "transient", "no answer within the budget"
     if isinstance(error, grpc.RpcError):
         return _by_code(error)

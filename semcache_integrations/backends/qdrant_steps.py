@@ -105,6 +105,8 @@ class Operations:
 
     def touch(self, entry: CacheEntry) -> Steps[None]:
         """Renew one point if it is still there, in its namespace."""
+        if not is_point_id(entry.id):
+            return
         where = filter_of([HasId((entry.id,)), Match(NAMESPACE_FIELD, entry.namespace.id)])
         name = self.layout.name_for(entry.namespace.model)
         renewal = renewal_of(entry)

@@ -12,6 +12,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from semcache_integrations.cli import CONFIGURATION_ERROR_EXIT
+from semcache_integrations.cli.demo import demo
 from semcache_integrations.cli.model import model
 from semcache_integrations.core.errors import ConfigurationError
 
@@ -60,6 +61,6 @@ def completion(shell: str) -> None:
     click.echo(complete(app, {}, "semcache", "_SEMCACHE_COMPLETE").source())
 
 
-COMMANDS: Final = (model,)
+COMMANDS: Final = (demo, model)
 for command in COMMANDS:
     app.add_command(command)

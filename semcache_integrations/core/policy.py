@@ -9,10 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from semcache_integrations.core.guards import ALL as ALL_VETOES
 from semcache_integrations.core.guards import read, vetoes
 from semcache_integrations.core.models import NEVER, CacheEntry, Candidate, Controls, Verdict
+
+_read = lru_cache(maxsize=2_048)(read)
+"""Popular entries are candidates again and again, and reading one costs ten times as much as comparing it."""
 
 EPSILON = 1e-6
 """Slack in every comparison of cosines: float32 engines return 0.9999999 for a vector with itself."""
@@ -48,11 +52,11 @@ class Policy:
         self, text: str, candidates: Sequence[Candidate], controls: Controls, now: float
     ) -> Iterator[Verdict]:
         """Yield a verdict on each candidate, best first."""
-        asked = read(text)
+        asked = _read(text)
         for candidate in candidates:
             refusal = self._age_or_distance(candidate, controls, now)
             if not refusal and self.vetoes:
-                refusal = vetoes(asked, read(candidate.entry.text), self.vetoes)
+                refusal = vetoes(asked, _read(candidate.entry.text), self.vetoes)
             yield Verdict(candidate, refusal)
 
     def _age_or_distance(self, candidate: Candidate, controls: Controls, now: float) -> str:

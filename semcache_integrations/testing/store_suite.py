@@ -78,6 +78,7 @@ class StoreSuite:
         store.put(entry(), self.axis(0))
         assert store.get(HOME, "not a uuid") is None
         assert store.delete(Selector(ids=("not a uuid",))) == 0
+        store.touch(entry(id="not a uuid", expires_at=NOW))
         assert store.count() == 1
 
     def test_what_was_put_is_got_back_whole(self, store: Store) -> None:

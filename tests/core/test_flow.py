@@ -64,6 +64,9 @@ def walk(steps, *answers):
     raise AssertionError(f"the flow wants more: {ops[-1]}")
 
 
+YES, NO = True, False
+
+
 def lookup(*answers, asked: flow.Ask | None = None, given: flow.Rules | None = None):
     return walk(flow.lookup(asked or ask(), given or rules(), NOW), *answers)
 
@@ -163,7 +166,7 @@ def test_trouble_is_a_miss_that_says_whose_it_was():
 
 def test_the_verifier_has_the_last_word_on_each_candidate():
     first, second = Candidate(entry("the capital of France"), 0.99), Candidate(entry(), 0.95)
-    ops, found = lookup(None, VECTOR, [first, second], False, True, given=rules(verifies=True))
+    ops, found = lookup(None, VECTOR, [first, second], NO, YES, given=rules(verifies=True))
     assert ops[-2:] == [Verify(ask().request, first), Verify(ask().request, second)]
     assert found == Hit(second.entry, 0.95, "semantic")
 
@@ -178,7 +181,7 @@ def test_a_failing_verifier_refuses():
         None, VECTOR, [Candidate(entry(), 0.99)], BackendError("dead"), given=rules(verifies=True)
     )[1]
     assert found == Miss("rejected", 0.99, "verifier failed")
-    refused = lookup(None, VECTOR, [Candidate(entry(), 0.99)], False, given=rules(verifies=True))[1]
+    refused = lookup(None, VECTOR, [Candidate(entry(), 0.99)], NO, given=rules(verifies=True))[1]
     assert refused.detail == "verifier"
 
 

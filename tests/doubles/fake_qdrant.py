@@ -68,7 +68,7 @@ class FakeQdrant:
         self._lock = threading.RLock()
         self._faults: list[Fault] = []
         self._released = threading.Event()
-        self._http: ThreadingHTTPServer | None = None
+        self._http: _Server | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -86,6 +86,7 @@ class FakeQdrant:
         self._released.set()
         if self._http is not None:
             self._http.shutdown()
+            self._http.hang_up()
             self._http.server_close()
             self._http = None
 
@@ -246,6 +247,25 @@ _ROUTES: dict[tuple[str, tuple[str, ...]], Callable[[FakeQdrant, str, Any], Any]
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._connections: set[socket.socket] = set()
+
+    def get_request(self) -> Any:
+        connection, address = super().get_request()
+        self._connections.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """Close what clients keep alive, as a server that dies does."""
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Keep quiet when a client that lost its patience hangs up."""

@@ -13,7 +13,16 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
-from semcache_integrations.core.guards import literals, moments, numbers, order, polarity, scope, subjects
+from semcache_integrations.core.guards import (
+    literals,
+    moments,
+    numbers,
+    order,
+    polarity,
+    scope,
+    subjects,
+    things,
+)
 from semcache_integrations.core.guards.reading import Reading, essence, read
 
 __all__ = ["ALL", "VETOES", "Reading", "Veto", "read", "vetoes"]
@@ -26,7 +35,7 @@ VETOES: Mapping[str, Veto] = MappingProxyType(
         "script": scope.differ_in_script,
         "number": numbers.differ_in_numbers,
         "antonym": polarity.differ_by_antonym,
-        "alternative": subjects.differ_by_alternative,
+        "alternative": things.differ_by_alternative,
         "negation": polarity.differ_in_negation,
         "date": moments.differ_in_moment,
         "question": scope.differ_in_question,
@@ -38,6 +47,7 @@ VETOES: Mapping[str, Veto] = MappingProxyType(
         "code": literals.differ_in_code,
         "operator": literals.differ_in_operators,
         "direction": order.differ_in_direction,
+        "noun": subjects.differ_by_one_noun,
         "order": order.differ_in_order,
         "voice": order.differ_in_voice,
         "containment": scope.one_contains_the_other,

@@ -16,7 +16,12 @@ _KEPT_DOUBLES = frozenset("lsz")
 @cache
 def lines(name: str) -> tuple[str, ...]:
     """The lines of one list without comments, read on first use."""
-    text = resources.files("semcache_integrations.core").joinpath("data", f"{name}.txt").read_text("utf-8")
+    text = (
+        resources.files("semcache_integrations.core")
+        .joinpath("data")
+        .joinpath(f"{name}.txt")
+        .read_text("utf-8")
+    )
     return tuple(line for line in text.splitlines() if line and not line.startswith("#"))
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
 
 from semcache_integrations.core.guards import lexicon
 from semcache_integrations.core.guards.reading import Reading, feature, stems, words
+from semcache_integrations.core.guards.things import things
 
 _RUN = re.compile(r"[A-Za-z0-9_#@.:/+\\~%?=&-]+")
 _TELLTALE = re.compile(r"[_@#\\]|://|\.\w|\+\+|\d[A-Za-z]|[a-z][A-Z]|(?:^|\s)[~/]\w")
@@ -21,6 +23,7 @@ _WORD = re.compile(r"[^\W_]+")
 _LINKS = re.compile(r"[-_./#:\\]")
 _SEGMENTS = re.compile(r"[a-z]+|\d+")
 _PLAIN_SEGMENTS = 2  # "gpt4", "v2": a word and its number
+_MOST_SEARCHED = 64  # quotes or spans; with more they must be the same, so that the search stays linear
 _FENCE = "```"
 _INLINE = re.compile(r"`([^`\n]{1,400})`")
 _QUOTE = re.compile(r"\"([^\"\n]{1,300})\"|(?<!\w)'([^'\n]{2,120})'(?!\w)")
@@ -38,10 +41,9 @@ def differ_in_identifiers(a: Reading, b: Reading) -> bool:
 
 def differ_in_quotes(a: Reading, b: Reading) -> bool:
     """Whether one text quotes words that the other does not hold, quoted or not."""
-    mine, yours = _quotes(a), _quotes(b)
-    if mine == yours:
-        return False
-    return any(quote not in _spaced(b) for quote in mine) or any(quote not in _spaced(a) for quote in yours)
+    return _quotes(a) != _quotes(b) and not (
+        _are_in(_quotes(a), _spaced(b)) and _are_in(_quotes(b), _spaced(a))
+    )
 
 
 def differ_in_code(a: Reading, b: Reading) -> bool:
@@ -50,9 +52,11 @@ def differ_in_code(a: Reading, b: Reading) -> bool:
         return False
     if _blocks(a) != _blocks(b):
         return True
-    return any(span not in _dense(b) for span in _spans(a)) or any(
-        span not in _dense(a) for span in _spans(b)
-    )
+    return _spans(a) != _spans(b) and not (_are_in(_spans(a), _dense(b)) and _are_in(_spans(b), _dense(a)))
+
+
+def _are_in(pieces: frozenset[str], text: str) -> bool:
+    return len(pieces) <= _MOST_SEARCHED and all(piece in text for piece in pieces)
 
 
 def differ_in_operators(a: Reading, b: Reading) -> bool:
@@ -83,12 +87,13 @@ def _is_identifier(run: str) -> bool:
         return len(folded) > 1
     if "@" in folded[1:] or "_" in folded.strip("_"):
         return True
-    return (folded[0].isalpha() and _is_name(folded)) or _is_serial(folded)
+    return _is_name(folded) or _is_serial(folded)
 
 
 def _is_name(folded: str) -> bool:
     """C++, C#, main.py, example.com."""
-    return folded.endswith(("++", "#")) or (folded.rpartition(".")[2] in _endings() and "." in folded)
+    _, dot, ending = folded.rpartition(".")
+    return folded[0].isalpha() and (folded.endswith(("++", "#")) or (dot == "." and ending in _endings()))
 
 
 def _is_serial(folded: str) -> bool:
@@ -119,9 +124,10 @@ def _unit_spellings() -> frozenset[str]:
 def _compounds(reading: Reading) -> frozenset[str]:
     """Every word and every two or three neighbours written as one: "java script" and "2 fa" are found."""
     found = words(reading)
-    pairs = {one + two for one, two in zip(found, found[1:], strict=False)}
+    pairs = {one + two for one, two in pairwise(found)}
     triples = {one + two + three for one, two, three in zip(found, found[1:], found[2:], strict=False)}
-    return frozenset({*found, *pairs, *triples}) | stems(reading) | _identifiers(reading)
+    known = {lexicon.stem(thing.name) for thing in things(reading)}  # "js" is "JavaScript"
+    return frozenset({*found, *pairs, *triples, *known}) | stems(reading) | _identifiers(reading)
 
 
 @feature

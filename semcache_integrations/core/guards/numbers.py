@@ -17,13 +17,15 @@ from semcache_integrations.core.guards import lexicon
 from semcache_integrations.core.guards.reading import Reading, english, feature, foreign
 
 _DIGIT = re.compile(r"\d")
-_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_DOTTED_THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
+_THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_DOTTED_THOUSANDS = re.compile(r"-?\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 _BEFORE_UNIT = frozenset({"-", "°", "degree", "degrees", "st", "nd", "rd", "th"})
 _JOINTS = frozenset({"-", "and", "a"})
-_BEFORE_PRONOUN = frozenset(["this", "that", "the", "another", "new", "old", "which", "any", "some", "every", "each", "no", "only"])
+_BEFORE_PRONOUN = frozenset(
+    {"this", "that", "the", "another", "new", "old", "which", "any", "some", "every", "each", "no", "only"}
+)
 _CLOCK = frozenset({"am", "pm"})
-_TEN, _HUNDRED = 10, 100
+_ONE, _TEN, _HUNDRED = Decimal(1), Decimal(10), Decimal(100)
 _LONGEST_EXACT = 24  # digits; within the 28 of the default decimal context, so nothing is rounded
 
 
@@ -150,9 +152,9 @@ def _spelled(tokens: tuple[str, ...], at: int, spelled: Mapping[str, NumberWord]
         if word.kind != "scale":
             group += word.value
         elif word.value == _HUNDRED:
-            group = (group or 1) * _HUNDRED
+            group = (group or _ONE) * _HUNDRED
         else:
-            total, group = total + (group or 1) * word.value, Decimal(0)
+            total, group = total + (group or _ONE) * word.value, Decimal(0)
     return _plain(total + group), at
 
 
@@ -170,7 +172,7 @@ def _continues(last: NumberWord, word: NumberWord) -> bool:
     if word.kind == "scale":
         return last.kind != "ordinal" and (last.kind != "scale" or last.value < word.value)
     if last.kind == "tens":
-        return 1 <= word.value < _TEN
+        return _ONE <= word.value < _TEN
     return last.kind == "scale" and last.value > word.value and word.kind not in ("other", "roman")
 
 

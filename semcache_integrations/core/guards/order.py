@@ -7,11 +7,11 @@ meaning: a word like "to" between two things, or two things that change places a
 from __future__ import annotations
 
 from functools import cache
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from semcache_integrations.core.guards import lexicon
-from semcache_integrations.core.guards.reading import Reading, content, english, feature, stems, words
-from semcache_integrations.core.guards.subjects import kinds_of
+from semcache_integrations.core.guards.reading import Reading, content, english, feature, words
+from semcache_integrations.core.guards.things import kinds_of, things
 
 Direction = tuple[
     str, tuple[str, ...], tuple[str, ...]
@@ -19,6 +19,7 @@ Direction = tuple[
 
 _REACH = 2  # content words on each side of "to": "New York to Florida"
 _STEPS = 4  # words on each side that are searched for them
+_MOST_DIRECTIONS = 32  # of one text; all pairs are compared
 _LONGEST_SWAP = 40  # words; a longer reordering is no swap of two things
 _IDLE = frozenset({"the", "please"})
 _BE = frozenset({"is", "are", "was", "were", "be", "been", "being", "get", "got"})
@@ -111,25 +112,25 @@ def _sequence(reading: Reading) -> tuple[str, ...]:
 
 @feature
 def _directions(reading: Reading) -> frozenset[Direction]:
-    found, markers = (
-        words(reading),
-        _markers() if kinds_of(stems(reading)) else lexicon.words("directions", "strong"),
-    )
+    found = words(reading)
+    markers = _markers() if things(reading) else lexicon.words("directions", "strong")
     if markers.isdisjoint(found):
         return frozenset()
     topics = frozenset(content(reading))
-    sides = (
-        (
-            word,
-            _near(found[max(at - _STEPS, 0) : at][::-1], topics),
-            _near(found[at + 1 : at + 1 + _STEPS], topics),
-        )
-        for at, word in enumerate(found)
-        if word in markers
-    )
-    return frozenset(
+    sides = ((found[at], *_sides(found, at, topics)) for at in range(len(found)) if found[at] in markers)
+    directions = (
         (_marker(word), before, behind) for word, before, behind in sides if _directs(word, before, behind)
     )
+    return frozenset(islice(directions, _MOST_DIRECTIONS))
+
+
+def _sides(
+    found: tuple[str, ...], at: int, topics: frozenset[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What stands before and behind; before "than" also stands what is compared, as in "X is faster than Y"."""
+    end = at - (found[at] == "than")
+    before = found[max(end - _STEPS, 0) : max(end, 0)][::-1]
+    return _near(before, topics), _near(found[at + 1 : at + 1 + _STEPS], topics)
 
 
 def _near(neighbours: tuple[str, ...], topics: frozenset[str]) -> tuple[str, ...]:

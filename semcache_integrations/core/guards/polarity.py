@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from semcache_integrations.core.guards import lexicon
@@ -148,7 +149,7 @@ def _scope(reading: Reading, at: int) -> Iterator[str]:
     for token in reading.tokens[at + 1 : at + 1 + _REACH]:
         if token in _CLAUSE_ENDS or taken == _SCOPE or lexicon.stem(token) in soft:
             return
-        if token not in idle and token[-1].isalnum():
+        if token not in idle and (token.isdigit() or (len(token) > 1 and token.isalnum())):
             taken += 1
             yield lexicon.stem(token)
 
@@ -159,7 +160,7 @@ def _with_phrases(reading: Reading) -> frozenset[str]:
     if _phrase_heads().isdisjoint(stems(reading)):
         return stems(reading)
     found = tuple(map(lexicon.stem, words(reading)))
-    return stems(reading).union(map("_".join, zip(found, found[1:], strict=False)))
+    return stems(reading).union(map("_".join, pairwise(found)))
 
 
 @cache

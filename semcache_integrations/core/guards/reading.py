@@ -15,10 +15,10 @@ from typing import TypeVar
 
 from semcache_integrations.core.guards import lexicon
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-_APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼ‛＇"), "'")
-_QUOTES = dict.fromkeys(map(ord, "“”„‟«»「」『』＂"), '"')
+_APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼ‛＇"), "'")  # noqa: RUF001 - look-alikes are the point
+_QUOTES = dict.fromkeys(map(ord, "“”„‟«»「」『』＂"), '"')  # noqa: RUF001 - look-alikes are the point
 _RAISED = {ord(raised): f"^{digit}" for raised, digit in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)}
 _SAME_MARK: dict[int, str] = {**_APOSTROPHES, **_QUOTES, **_RAISED}  # NFKC alone would read 10² as 102
 
@@ -27,6 +27,7 @@ _TOKEN = re.compile(
     r"|(?:(?<![^\s(\[=])-)?\d+(?:[.,:/]\d+)*|(?<![\w.])\.\d+"  # numbers: -40, 3.11, 9:30, 3/4/2024, .5
     r"|[^\w\s]|\n|_"
 )
+_ASIDE = re.compile(r"(?<=\d)\(([a-z])\)")  # 401(k) is 401k
 _CLITIC = frozenset({"s", "re", "m", "ll", "ve", "d"})
 _WITHOUT_APOSTROPHE = {
     f"{verb}nt": (verb, "not")
@@ -47,7 +48,8 @@ _WITHOUT_APOSTROPHE = {
     )
 } | {"cant": ("can", "not"), "wont": ("will", "not")}
 _IRREGULAR = {"can't": ("can", "not"), "won't": ("will", "not"), "shan't": ("shall", "not")}
-_EDGE = " \t\n.!?…。！？¿¡;:,"  # noqa: RUF001 - the full-width marks are meant
+_OPENING = " ¿¡"
+_CLOSING = " .!?…。！？;:,"  # noqa: RUF001 - the full-width marks are meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +74,17 @@ def read(text: str) -> Reading:
         plain, folded = text, text.lower()
     else:
         plain = unicodedata.normalize("NFKC", text.translate(_SAME_MARK))
-        folded = unicodedata.normalize("NFKC", plain.casefold())
+        folded = _caseless(text)
+    if "(" in folded:
+        folded = _ASIDE.sub(r"\1", folded)
     return Reading(plain, folded, _expanded(_TOKEN.findall(folded)))
 
 
-def feature(compute: Callable[[Reading], T]) -> Callable[[Reading], T]:
+def feature(compute: Callable[[Reading], _T]) -> Callable[[Reading], _T]:
     """Keep what `compute` says about a reading inside that reading."""
     name = f"{compute.__module__}.{compute.__qualname__}"
 
-    def kept(reading: Reading) -> T:
+    def kept(reading: Reading) -> _T:
         features = reading._features  # noqa: SLF001 - the reading's own memory
         if name not in features:
             features[name] = compute(reading)
@@ -90,27 +94,33 @@ def feature(compute: Callable[[Reading], T]) -> Callable[[Reading], T]:
     return kept
 
 
+def _caseless(text: str) -> str:
+    """Unicode's compatibility caseless form (D146), with one form for look-alike marks."""
+    once = unicodedata.normalize("NFD", text).casefold().translate(_SAME_MARK)
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", once).casefold())
+
+
 def _expanded(tokens: list[str]) -> tuple[str, ...]:
     if not any("'" in token or token in _WITHOUT_APOSTROPHE for token in tokens):
         return tuple(tokens)
     return tuple(part for token in tokens for part in _parts(token))
 
 
-def _parts(token: str) -> tuple[str, ...]:
-    if token in _WITHOUT_APOSTROPHE:
-        return _WITHOUT_APOSTROPHE[token]
-    if token in _IRREGULAR:
-        return _IRREGULAR[token]
-    if token.endswith("n't"):
-        return (token[:-3], "not")
-    head, *tail = token.split("'")
-    return (head, *(part for part in tail if part not in _CLITIC)) if head else (token,)
+def _parts(word: str) -> tuple[str, ...]:
+    if word in _WITHOUT_APOSTROPHE:
+        return _WITHOUT_APOSTROPHE[word]
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word.endswith("n't") and word != "n't":
+        return (word[:-3], "not")
+    head, *tail = word.split("'")
+    return (head, *(part for part in tail if part not in _CLITIC)) if head else (word,)
 
 
 @feature
 def essence(reading: Reading) -> str:
     """What is left of a text when case, white space and the punctuation at its edges are taken away."""
-    return " ".join(reading.folded.split()).strip(_EDGE)
+    return " ".join(reading.folded.split()).lstrip(_OPENING).rstrip(_CLOSING)
 
 
 @feature
@@ -172,7 +182,7 @@ def _beyond_ascii(character: str) -> bool:
 def _spoken(reading: Reading) -> dict[str, int]:
     languages = _languages_of()
     counts: dict[str, int] = {}
-    for word in words(reading):
+    for word in set(words(reading)):
         if word in languages:
             for name in languages[word]:
                 counts[name] = counts.get(name, 0) + 1

@@ -14,7 +14,8 @@ _SAMPLE = 400  # characters that tell a text's script
 _LONGER = 1.5  # times the words
 _MORE = 3  # content words that the longer text adds
 _AUXILIARIES = frozenset(
-    ["is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should", "has", "have", "had", "am", "be", "may", "might", "must", "shall"]
+    {"is", "are", "was", "were", "am", "be", "do", "does", "did", "has", "have", "had"}
+    | {"can", "could", "will", "would", "should", "shall", "may", "might", "must"}
 )
 _ASKING = frozenset({"tell", "know", "me", "explain", "say", "and", "since", "find", "out", "show"})
 
@@ -38,14 +39,20 @@ def differ_in_question(a: Reading, b: Reading) -> bool:
 
 
 def one_contains_the_other(a: Reading, b: Reading) -> bool:
-    """Whether one text is the other with much more around it: an instruction appended to a known question."""
-    short, long = (a, b) if len(words(a)) <= len(words(b)) else (b, a)
-    if len(words(long)) <= _LONGER * len(words(short)):
+    """Whether one text is the other with more around it: an instruction appended to a known question.
+
+    Word for word, three more content words are enough; where only the topic's words are kept in order, the text
+    must also be half as long again, as rewordings often are a little longer.
+    """
+    short, long = (a, b) if len(content(a)) <= len(content(b)) else (b, a)
+    if len(content(long)) < len(content(short)) + _MORE or not _holds(content(long), content(short)):
         return False
-    inner, outer = content(short), content(long)
-    return (
-        bool(inner) and len(outer) >= len(inner) + _MORE and f" {' '.join(inner)} " in f" {' '.join(outer)} "
-    )
+    return len(words(long)) > _LONGER * len(words(short)) or _holds(words(long), words(short))
+
+
+def _holds(outer: tuple[str, ...], inner: tuple[str, ...]) -> bool:
+    """Whether the inner words stand in the outer ones, in order and unbroken."""
+    return bool(inner) and f" {' '.join(inner)} " in f" {' '.join(outer)} "
 
 
 @feature
@@ -106,6 +113,6 @@ def _openings() -> dict[str, tuple[tuple[tuple[str, ...], str], ...]]:
     found: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {}
     for line in lexicon.lines("wh_words"):
         kind, _, openings = line.partition(": ")
-        for opening in (tuple(words.split()) for words in openings.split("|")):
+        for opening in (tuple(spelled.split()) for spelled in openings.split("|")):
             found[opening[0]] = (*found.get(opening[0], ()), (opening, kind))
     return found
