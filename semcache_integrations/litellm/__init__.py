@@ -1,0 +1,25 @@
+"""LiteLLM on the semantic cache: `litellm.cache = LiteLLMSemanticCache()`.
+
+On a cache hit LiteLLM imports modules of its proxy, with packages that it does not depend on (fastapi since
+1.102, soundfile in 1.108). They are imported here, so that a missing one is the importer's error and not
+that of a user's call.
+"""
+
+from __future__ import annotations
+
+try:
+    from litellm.caching import caching_handler
+
+    if hasattr(caching_handler, "_should_defer_streaming_cache_hit_callbacks"):
+        caching_handler._should_defer_streaming_cache_hit_callbacks(cached_result=None)  # noqa: SLF001 - see above
+except ImportError as error:
+    raise ImportError(
+        f"caching with LiteLLM needs {error.name}: pip install 'semcache-integrations[litellm]'"
+    ) from error
+
+from semcache_integrations.litellm.cache import LiteLLMSemanticCache
+from semcache_integrations.litellm.replay import Replay
+
+__all__ = ["LiteLLMSemanticCache", "Replay"]
+
+del caching_handler

@@ -1,0 +1,134 @@
+"""What a look-up leaves behind for the write of the same call.
+
+Until an answer has come, the caller may have appended to `messages` (every chat loop does, and an async
+write runs after that), or left the block whose tenant the call belongs to. So a `Ticket` holds the request
+as it was when the call began. To LiteLLM it is the cache key, a string; and `Tickets` keeps those of the
+calls that went upstream.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from typing_extensions import Self
+
+from semcache_integrations.context import Surroundings, surroundings
+from semcache_integrations.core.models import CacheRequest
+from semcache_integrations.litellm.keys import digest
+
+
+class Ticket(str):
+    """A cache key with the request behind it.
+
+    Attributes:
+        request: What was asked, or None if it must not be cached.
+        said: What held around the call.
+        subject: The very `messages` object of the call, by which its write is recognised.
+    """
+
+    __slots__ = ("_length", "request", "said", "subject")
+    request: CacheRequest | None
+    said: Surroundings
+    subject: object
+    _length: int
+
+    @classmethod
+    def of(cls, request: CacheRequest | None, subject: object = None) -> Self:
+        """Return the ticket of a request, made where its call begins.
+
+        Raises:
+            UnkeyableError: the text is not valid Unicode.
+        """
+        said = surroundings.get()
+        name = f"uncached-{uuid.uuid4().hex}" if request is None else digest(request, said.tenant)
+        ticket = cls(name)
+        ticket.request, ticket.said, ticket.subject = request, said, subject
+        ticket._length = len(subject) if isinstance(subject, list) else 0
+        return ticket
+
+    @property
+    def turns(self) -> list[object]:
+        """The messages of the call, without those that were appended since."""
+        return list(self.subject[: self._length]) if isinstance(self.subject, list) else []
+
+
+class Tickets:
+    """The tickets of calls that are upstream now, by LiteLLM's id of the call and its model.
+
+    Nested calls share the id: a fallback's differs by its model, and a write that finds another call's
+    `messages` under its id is not the one that the ticket was made for.
+
+    Args:
+        most: How many are kept; the oldest goes first, and its answer is not stored.
+    """
+
+    def __init__(self, most: int = 4_096) -> None:
+        self._most = most
+        self._open: OrderedDict[tuple[object, object], Ticket] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def leave(self, ticket: Ticket, arguments: Mapping[str, object]) -> None:
+        """Keep the ticket of a call that goes upstream."""
+        with self._lock:
+            self._open[_call(arguments)] = ticket
+            if len(self._open) > self._most:
+                self._open.popitem(last=False)
+
+    def take(self, arguments: Mapping[str, object]) -> Ticket | None:
+        """Return the ticket of the call with these arguments, if it left one."""
+        with self._lock:
+            ticket = self._open.pop(_call(arguments), None)
+        return ticket if ticket is not None and ticket.subject is arguments.get("messages") else None
+
+
+class LastServed(threading.local):
+    """The ticket of this thread's last hit: LiteLLM asks for a hit's key once more, to show it."""
+
+    def __init__(self) -> None:
+        self._last: tuple[tuple[object, object], Ticket] | None = None
+
+    def set(self, ticket: Ticket, arguments: Mapping[str, object]) -> None:
+        """Remember the ticket of a call that was answered."""
+        self._last = _call(arguments), ticket
+
+    def get(self, arguments: Mapping[str, object]) -> Ticket | None:
+        """Return the ticket if it is this call's, and forget it."""
+        last, self._last = self._last, None
+        return last[1] if last is not None and last[0] == _call(arguments) else None
+
+
+def unchanged(arguments: Mapping[str, object]) -> bool:
+    """Whether `messages` is what the call began with, as far as LiteLLM's own record of the call shows."""
+    logging_obj = arguments.get("litellm_logging_obj")
+    return logging_obj is not None and getattr(logging_obj, "messages", None) == arguments["messages"]
+
+
+def is_subsequence(inputs: object, asked: object) -> bool:
+    """Whether the inputs that came back are those that were asked, in their order; cached ones may be missing."""
+    if not isinstance(asked, list):
+        return False
+    remaining = iter(asked)
+    return all(
+        any(
+            other in (item, {"role": "user", "content": item}) for other in remaining
+        )  # LiteLLM notes texts as turns
+        for item in (inputs if isinstance(inputs, list) else [inputs])
+    )
+
+
+@contextmanager
+def as_it_was(said: Surroundings) -> Iterator[None]:
+    """Let the block's calls belong to whom the call belonged when it began."""
+    token = surroundings.set(said)
+    try:
+        yield
+    finally:
+        surroundings.reset(token)
+
+
+def _call(arguments: Mapping[str, object]) -> tuple[object, object]:
+    return arguments.get("litellm_call_id"), arguments.get("model")

@@ -1,0 +1,151 @@
+"""Which answers are kept, and that what comes back is whole and belongs to its caller."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from litellm.types.utils import ModelResponse
+
+from semcache_integrations.litellm.answers import pack, unpack
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"q": 1}'}}
+USAGE = {
+    "prompt_tokens": 11,
+    "completion_tokens": 22,
+    "total_tokens": 33,
+    "prompt_tokens_details": {"cached_tokens": 4},
+}
+
+
+def answer(*messages, finish="stop", usage=USAGE, **choice):
+    messages = messages or ({"content": "Paris."},)
+    choices = [
+        {"index": at, "finish_reason": finish, "message": {"role": "assistant", **message}, **choice}
+        for at, message in enumerate(messages)
+    ]
+    return ModelResponse(
+        id="chatcmpl-1", created=7, model="m", system_fingerprint="fp", choices=choices, usage=usage
+    )
+
+
+LOGPROBS = {"content": [{"token": "P", "logprob": -0.1, "bytes": [80], "top_logprobs": []}], "refusal": None}
+WHOLE = {  # made in the tests: LiteLLM warns while it builds its models
+    "text": answer,
+    "two choices": lambda: answer({"content": "Paris."}, {"content": "Lyon."}),
+    "reasoning": lambda: answer({"content": "Paris.", "reasoning_content": "Hm."}),
+    "thinking": lambda: answer(
+        {"content": "Paris.", "thinking_blocks": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}]}
+    ),
+    "logprobs": lambda: answer(logprobs=LOGPROBS),
+    "provider fields": lambda: answer(
+        {"content": "Paris.", "provider_specific_fields": {"citations": ["a"]}}
+    ),
+    "no usage": lambda: answer(usage=None),
+    "function call": lambda: answer(
+        {"content": None, "function_call": {"name": "f", "arguments": "{}"}}, finish="function_call"
+    ),
+}
+
+
+@pytest.mark.parametrize("make", WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize("form", ["object", "json"])
+def test_an_answer_comes_back_whole(make, form):
+    kept = make()
+    given = kept if form == "object" else kept.model_dump_json(exclude_unset=True)
+    assert unpack(pack(given)).fresh().model_dump() == kept.model_dump()
+
+
+@pytest.mark.parametrize("make", WHOLE.values(), ids=WHOLE)
+def test_two_hits_share_no_mutable_object(make):
+    kept = make()
+    stored = unpack(pack(kept))
+    one, other = stored.fresh(), stored.fresh()
+    assert not _mutables(one) & _mutables(other)
+    assert not _mutables(one) & _mutables(stored.response)
+
+
+def _mutables(value, seen=None):
+    """The ids of everything in an answer that can be changed."""
+    seen = set() if seen is None else seen
+    fields = {}
+    if hasattr(value, "model_dump"):
+        fields = {**value.__dict__, **(value.__pydantic_extra__ or {}), **(value.__pydantic_private__ or {})}
+    elif isinstance(value, dict):
+        fields = value
+    elif isinstance(value, list):
+        fields = dict(enumerate(value))
+    else:
+        return seen
+    seen.add(id(value))
+    for part in fields.values():
+        _mutables(part, seen)
+    return seen
+
+
+def test_tool_calls_come_back_with_ids_of_their_own():
+    kept = answer({"content": None, "tool_calls": [CALL, {**CALL, "id": "call_2"}]}, finish="tool_calls")
+    calls = [call for _ in range(2) for call in unpack(pack(kept)).fresh().choices[0].message.tool_calls]
+    assert len({call.id for call in calls} | {"call_1", "call_2"}) == 6
+    assert {call.function.arguments for call in calls} == {'{"q": 1}'}
+
+
+@pytest.mark.parametrize(
+    "partial",
+    [
+        lambda: answer(finish="length"),
+        lambda: answer(finish="content_filter"),
+        lambda: answer({"content": ""}),
+        lambda: answer({"content": "  \n"}),
+        lambda: answer({"content": None}),
+        lambda: answer({"content": None, "refusal": "I will not."}),
+        lambda: answer({"content": "Paris."}, {"content": ""}),
+        lambda: ModelResponse(choices=[]),
+        '{"object": "text_completion", "choices": [{"text": "x", "finish_reason": "stop"}]}',
+        "not json",
+        "[]",
+        {"type": "message"},
+        None,
+    ],
+)
+def test_an_incomplete_or_foreign_answer_is_not_kept(partial):
+    assert pack(partial() if callable(partial) else partial) is None
+
+
+def test_a_streamed_answer_with_several_choices_is_not_kept():
+    several = answer({"content": "Paris."}, {"content": "Lyon."})
+    assert pack(several) is not None
+    assert pack(several, model="gpt-4o", streamed=[]) is None
+
+
+def test_a_stream_without_token_counts_gets_them():
+    stored = unpack(
+        pack(
+            answer(usage={"total_tokens": 0}),
+            model="gpt-4o",
+            streamed=[{"role": "user", "content": "Where?"}],
+        )
+    )
+    usage = stored.fresh().usage
+    assert usage.prompt_tokens > 0
+    assert usage.completion_tokens > 0
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+
+
+def test_a_stream_that_called_a_tool_and_did_not_say_so_at_its_end_was_cut_short():
+    message = {"content": None, "tool_calls": [CALL]}
+    assert pack(answer(message, finish="tool_calls"), model="gpt-4o", streamed=[]) is not None
+    assert pack(answer(message, finish="stop"), model="gpt-4o", streamed=[]) is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["", "null", "[]", "{}", '{"v": 1}', '{"v": 2, "response": {"choices": []}}', '{"v": 1, "response": {"choices": []}}',
+     '{"v": 1, "response": {"choices": [7]}}', '{"v": 1, "response": []}', "\x80\x04N."],
+)  # fmt: skip
+def test_an_unreadable_payload_is_no_answer(payload):
+    assert unpack(payload) is None
+
+
+def test_a_payload_is_versioned_json():
+    assert json.loads(pack(answer()))["v"] == 1
