@@ -45,9 +45,13 @@ class Replay:
                 f"unknown replay strategy {self.strategy!r}: take one of {get_args(Strategy)}"
             )
         if not isinstance(self.size, int) or self.size < 1:
-            raise ConfigurationError(f"replay size is {self.size!r}: it is a whole number of units, at least 1")
+            raise ConfigurationError(
+                f"replay size is {self.size!r}: it is a whole number of units, at least 1"
+            )
         if not (math.isfinite(self.delay_s) and self.delay_s >= 0):
-            raise ConfigurationError(f"replay delay_s is {self.delay_s!r}: it is a number of seconds, at least 0")
+            raise ConfigurationError(
+                f"replay delay_s is {self.delay_s!r}: it is a number of seconds, at least 0"
+            )
 
 
 def split(text: str, replay: Replay) -> Iterator[str]:
@@ -98,9 +102,67 @@ _LONGEST_ABBREVIATION = 12
 _INITIALS = re.compile(r"(?:.*\.)?[^\W\d_]")  # "U.S", "e.g", "Ph.D", "J": one letter before the full stop
 _LIST_NUMBER = re.compile(r"(?:^|[\r\n])[ \t]*\d{1,3}\Z")
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof sr jr st vs etc cf al fig no nos vol pp ch sec eq approx inc ltd co corp dept est "
-    "gen col sgt lt rev hon gov sen rep ave blvd rd mt "
-    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun".split()
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "sr",
+        "jr",
+        "st",
+        "vs",
+        "etc",
+        "cf",
+        "al",
+        "fig",
+        "no",
+        "nos",
+        "vol",
+        "pp",
+        "ch",
+        "sec",
+        "eq",
+        "approx",
+        "inc",
+        "ltd",
+        "co",
+        "corp",
+        "dept",
+        "est",
+        "gen",
+        "col",
+        "sgt",
+        "lt",
+        "rev",
+        "hon",
+        "gov",
+        "sen",
+        "rep",
+        "ave",
+        "blvd",
+        "rd",
+        "mt",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "sept",
+        "oct",
+        "nov",
+        "dec",
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "sun",
+    ]
 )
 
 

@@ -17,8 +17,8 @@ except ImportError as error:
         f"caching with LiteLLM needs {error.name}: pip install 'semcache-integrations[litellm]'"
     ) from error
 
+from semcache_integrations.core.replay import Replay
 from semcache_integrations.litellm.cache import LiteLLMSemanticCache
-from semcache_integrations.litellm.replay import Replay
 
 __all__ = ["LiteLLMSemanticCache", "Replay"]
 

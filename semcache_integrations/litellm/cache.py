@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast, get_args
 
 from litellm.caching.base_cache import BaseCache
 from litellm.caching.caching import Cache, CacheMode
@@ -21,10 +21,10 @@ from semcache_integrations.cache import SemanticCache
 from semcache_integrations.context import Surroundings
 from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Lookup
+from semcache_integrations.core.replay import Replay, Strategy
 from semcache_integrations.litellm import answers
 from semcache_integrations.litellm.exact import ExactTier
 from semcache_integrations.litellm.keys import chat_request, embedding_request
-from semcache_integrations.litellm.replay import STRATEGIES, Replay
 from semcache_integrations.litellm.stream import ReplayStream
 from semcache_integrations.litellm.ticket import (
     LastServed,
@@ -39,6 +39,9 @@ log = logging.getLogger("semcache_integrations.litellm")
 
 CALL_TYPES: Final = ("completion", "acompletion", "embedding", "aembedding")
 """LiteLLM asks the cache for these alone; every other endpoint passes by, uncached."""
+
+
+_STRATEGIES = frozenset(get_args(Strategy))
 
 
 class _Order(NamedTuple):
@@ -191,7 +194,11 @@ class LiteLLMSemanticCache(Cache):
         asked = (arguments.get("cache") or {}).get("replay")
         if isinstance(asked, Replay):
             return asked
-        return replace(self._replay, by=asked) if asked in STRATEGIES else self._replay
+        return (
+            self._replay
+            if asked not in _STRATEGIES
+            else replace(self._replay, strategy=cast("Strategy", asked))
+        )
 
     # -- store ------------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.litellm_core_utils.thread_pool_executor import executor
 from litellm.types.utils import Delta, ModelResponse, ModelResponseStream, StreamingChoices, Usage
 
+from semcache_integrations.core.replay import Replay, split
 from semcache_integrations.litellm.answers import Answer, new_call_id
-from semcache_integrations.litellm.replay import Replay, split
 
 _IN_PIECES = frozenset({"role", "content", "reasoning_content", "tool_calls", "function_call"})
 _logging: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to its tasks

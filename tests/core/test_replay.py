@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import unicodedata
+from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -52,13 +53,15 @@ def parted(before: str, after: str) -> bool:
     )
 
 
-@given(text=st.one_of(st.text(), st.text(st.characters()), punctuated, st.sampled_from(TEXTS)), replay=replays)
+@given(
+    text=st.one_of(st.text(), st.text(st.characters()), punctuated, st.sampled_from(TEXTS)), replay=replays
+)
 @example(text=TEXTS[4] * 3, replay=Replay("words", 2))
 def test_no_code_point_is_lost_and_no_chunk_is_empty(text, replay):
     chunks = list(split(text, replay))
     assert "".join(chunks) == text
     assert all(chunks)
-    assert not any(parted(one[-1], two[0]) for one, two in zip(chunks, chunks[1:], strict=False))
+    assert not any(parted(one[-1], two[0]) for one, two in pairwise(chunks))
 
 
 @given(text=punctuated, replay=replays)
@@ -68,8 +71,7 @@ def test_a_larger_size_cuts_only_where_size_one_cuts(text, replay):
         return
 
     def cuts(chunks):
-        ends = [sum(map(len, chunks[:i])) for i in range(1, len(chunks) + 1)]
-        return ends
+        return [sum(map(len, chunks[:i])) for i in range(1, len(chunks) + 1)]
 
     single = cuts(pieces(text, replay.strategy))
     expected = {*single[replay.size - 1 :: replay.size], *single[-1:]}
@@ -134,7 +136,11 @@ def test_full_stops_that_end_no_sentence_do_not_cut(text):
 
 
 def test_a_list_number_cuts_no_item_but_a_number_before_a_full_stop_does():
-    assert pieces("Steps:\n1. Open it.\n2. Close it.", "sentences") == ["Steps:\n", "1. Open it.\n", "2. Close it."]
+    assert pieces("Steps:\n1. Open it.\n2. Close it.", "sentences") == [
+        "Steps:\n",
+        "1. Open it.\n",
+        "2. Close it.",
+    ]
     assert pieces("I have 2. You have 3.", "sentences") == ["I have 2. ", "You have 3."]
 
 
@@ -193,7 +199,9 @@ def test_an_impossible_replay_is_refused_at_construction(settings):
 
 
 @pytest.mark.parametrize("strategy", get_args(Strategy))
-@pytest.mark.parametrize("unit", [".", "\n", " ", "\n ", "!", '"', ". ", "。", "\u0301", "\U0001f1eb", "a\u200d"])  # noqa: RUF001 - as above
+@pytest.mark.parametrize(
+    "unit", [".", "\n", " ", "\n ", "!", '"', ". ", "。", "\u0301", "\U0001f1eb", "a\u200d"]
+)
 def test_long_runs_of_one_character_are_read_once(strategy, unit):
     """200,000 of them would take hours where an expression backtracks."""
     text = unit * (200_000 // len(unit))

@@ -191,7 +191,7 @@ async def test_one_call_may_pick_another_cut(stream, upstream):
 
 
 async def test_a_paced_async_stream_never_blocks_the_loop(engine, cache, target):
-    litellm.cache = LiteLLMSemanticCache(engine, replay=Replay("words", 1, 0.01))
+    litellm.cache = LiteLLMSemanticCache(engine, replay=Replay("words", 1, delay_s=0.01))
     await litellm.acompletion(messages=ask("q"), **target)
     await written()
     beats = 0
@@ -211,7 +211,7 @@ async def test_a_paced_async_stream_never_blocks_the_loop(engine, cache, target)
 
 
 def test_a_paced_sync_stream_takes_its_time(engine, cache, target):
-    litellm.cache = LiteLLMSemanticCache(engine, replay=Replay("words", 1, 0.02))
+    litellm.cache = LiteLLMSemanticCache(engine, replay=Replay("words", 1, delay_s=0.02))
     litellm.completion(messages=ask("q"), **target)
     started = time.monotonic()
     chunks = list(litellm.completion(messages=ask("q"), stream=True, **target))
