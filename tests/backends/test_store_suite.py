@@ -9,6 +9,7 @@ import uuid
 
 import pytest
 from doubles.fake_qdrant import FakeQdrant
+from doubles.fake_qdrant_grpc import FakeQdrantGrpc
 from qdrant_client import QdrantClient
 
 from semcache_integrations.backends.edge import EdgeStore
@@ -156,6 +157,22 @@ class TestQdrantStoreOverAsyncRest(StoreSuite):
         with FakeQdrant() as server:
             store = QdrantStore(server.url, embedder="test", dimension=self.dimension, budget_s=5.0)
             yield DrivenAsync(store)
+            store.close()
+
+
+class TestQdrantStoreOverGrpc(StoreSuite):
+    @pytest.fixture(params=["sync", "async"])
+    def store(self, request):
+        with FakeQdrantGrpc() as server:
+            store = QdrantStore(
+                "http://127.0.0.1:1",  # nothing may go over REST
+                embedder="test",
+                dimension=self.dimension,
+                prefer_grpc=True,
+                grpc_port=server.port,
+                budget_s=5.0,
+            )
+            yield DrivenAsync(store) if request.param == "async" else store
             store.close()
 
 
