@@ -187,18 +187,18 @@ class EdgeStore(Store):
             shard.optimize()
 
     def close(self) -> None:
-        """See `Store.close`. Also compacts a store that stays on disk."""
-        with self._lock if os.getpid() == self._handle.pid else threading.Lock():
-            if not self._is_open():
+        """See `Store.close`. Also compacts a store that stays on disk; in a forked child it does nothing."""
+        handle = self._handle
+        if os.getpid() != handle.pid:
+            return
+        with self._lock:
+            if handle.shard is None:
                 return
             try:
-                if self._handle.temporary is None and self._has_space(MIN_FREE_BYTES):
+                if handle.temporary is None and self._has_space(MIN_FREE_BYTES):
                     self.compact()
             finally:
                 self._finalizer()
-
-    def _is_open(self) -> bool:
-        return self._handle.shard is not None and os.getpid() == self._handle.pid
 
     def _live(self) -> qe.EdgeShard:
         handle = self._handle

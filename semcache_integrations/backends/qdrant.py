@@ -72,7 +72,7 @@ class QdrantStore(Store):
 
     def __init__(  # noqa: PLR0913 - settings, all keyword-only but the address
         self,
-        url: str = "",
+        url: str | None = None,
         *,
         embedder: str,
         dimension: int,
@@ -277,9 +277,9 @@ def _pause(state: RetryCallState) -> float:
     return max(asked, min(_backoff(state), seconds_left() / 4))
 
 
-def _connected(url: str, **settings: Any) -> Clients:  # Any: as declared by Clients
+def _connected(url: str | None, **settings: Any) -> Clients:  # Any: as declared by Clients
     try:
-        clients = Clients(url, **settings)
+        clients = Clients(url or "", **settings)
         clients.sync()
     except ConfigurationError:
         raise

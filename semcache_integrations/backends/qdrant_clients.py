@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import threading
 import time
@@ -26,7 +27,7 @@ from semcache_integrations.core.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
 
-_ends_at: ContextVar[float] = ContextVar("semcache_qdrant_ends_at")
+_ends_at: ContextVar[float] = ContextVar("semcache_qdrant_ends_at", default=math.inf)
 _SHORTEST_S: Final = 0.001  # zero would mean something else to httpx
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _LOOKUPS: Final = [{"service": "qdrant.Points", "method": name} for name in ("Get", "Query")]
@@ -43,7 +44,7 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def seconds_left() -> float:
-    """Return the seconds until the deadline; negative after it."""
+    """Return the seconds until the deadline: negative after it, infinite without one."""
     return _ends_at.get() - time.monotonic()
 
 
@@ -189,19 +190,22 @@ def check_address(url: str, api_key: str | None) -> None:
         _log.warning("semcache: the api_key travels to %s in clear text: use https", parts.hostname)
 
 
-def _timeouts() -> dict[str, float]:
-    return dict.fromkeys(("connect", "read", "write", "pool"), max(_SHORTEST_S, seconds_left()))
+def _limit(request: httpx.Request) -> None:
+    left = seconds_left()
+    if left < math.inf:
+        phases = ("connect", "read", "write", "pool")
+        request.extensions["timeout"] = dict.fromkeys(phases, max(_SHORTEST_S, left))
 
 
 def _limited(request: httpx.Request, send: Callable[[httpx.Request], httpx.Response]) -> httpx.Response:
-    request.extensions["timeout"] = _timeouts()
+    _limit(request)
     return send(request)
 
 
 async def _alimited(
     request: httpx.Request, send: Callable[[httpx.Request], Awaitable[httpx.Response]]
 ) -> httpx.Response:
-    request.extensions["timeout"] = _timeouts()
+    _limit(request)
     return await send(request)
 
 

@@ -219,6 +219,10 @@ class StoreSuite:
             assert refuses(store.search, HOME, vector, 1)
         assert store.count() == 1
 
+    def test_what_cannot_be_encoded_is_refused_or_kept_whole(self, store: Store) -> None:
+        odd = entry(text="lone \ud800 surrogate")
+        assert refuses(store.put, odd, self.axis(0)) or store.get(HOME, odd.id) == odd
+
     def test_flush_and_close_may_be_repeated(self, store: Store) -> None:
         store.put(entry(), self.axis(0))
         store.flush()

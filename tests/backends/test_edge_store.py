@@ -57,6 +57,18 @@ def test_what_was_stored_is_there_after_a_restart(tmp_path):
     store.close()
 
 
+def test_whatever_the_engine_raises_is_a_store_error(tmp_path):
+    store = open_store(tmp_path)
+    for odd in (
+        entry(1, payload="lone \ud800 surrogate"),
+        CacheEntry("no uuid", HOME, "q", "a", 1.0),
+    ):
+        with pytest.raises(StoreError, match="Qdrant Edge failed"):
+            store.put(odd, None)
+    assert store.count() == 0
+    store.close()
+
+
 def test_a_home_directory_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     store = open_store("~/deep/cache")

@@ -8,11 +8,13 @@ import socket
 import time
 import uuid
 
+import grpc
 import pytest
 from doubles.fake_qdrant import FakeQdrant
+from doubles.fake_qdrant_grpc import FakeQdrantGrpc
 
 from semcache_integrations.backends.qdrant import QdrantStore
-from semcache_integrations.backends.qdrant_errors import QdrantError
+from semcache_integrations.backends.qdrant_errors import QdrantError, qdrant_error
 from semcache_integrations.backends.qdrant_layout import Layout
 from semcache_integrations.core.errors import ConfigurationError, StoreError
 from semcache_integrations.core.models import CacheEntry, Namespace, Selector
@@ -440,3 +442,40 @@ class TestClients:
             assert time.monotonic() - began < GENEROUS_S
             assert caught.value.kind == "transient"
             store.close()
+
+    def test_grpc_creates_the_same_collection(self):
+        with FakeQdrantGrpc() as server:
+            store = QdrantStore(
+                "http://127.0.0.1:1", embedder="test", dimension=3, prefer_grpc=True, grpc_port=server.port
+            )
+            store.put(entry(), UP)
+            store.close()
+        (created,) = [request for name, request in server.calls if name == "Create"]
+        strict = created.strict_mode_config
+        assert (strict.enabled, strict.search_allow_exact, strict.unindexed_filtering_retrieve) == (
+            True,
+            False,
+            False,
+        )
+        assert (created.hnsw_config.m, created.hnsw_config.payload_m) == (0, 16)
+        assert [name for name, _ in server.calls].count("CreateFieldIndex") == 6
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "kind"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, "", "transient"),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, "", "transient"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "", "throttled"),
+        (grpc.StatusCode.NOT_FOUND, "", "missing"),
+        (grpc.StatusCode.ALREADY_EXISTS, "", "conflict"),
+        (grpc.StatusCode.INVALID_ARGUMENT, "Collection `x` already exists!", "conflict"),
+        (grpc.StatusCode.INVALID_ARGUMENT, "Wrong input", "permanent"),
+        (grpc.StatusCode.PERMISSION_DENIED, "", "refused"),
+        (grpc.StatusCode.UNAUTHENTICATED, "", "refused"),
+        (grpc.StatusCode.INTERNAL, "", "internal"),
+    ],
+)
+def test_grpc_statuses_have_the_kinds_of_http_statuses(code, details, kind):
+    error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details)
+    assert qdrant_error(error, "upsert").kind == kind

@@ -9,6 +9,7 @@ import uuid
 
 import pytest
 from doubles.fake_qdrant import FakeQdrant
+from doubles.fake_qdrant_grpc import FakeQdrantGrpc
 from qdrant_client import QdrantClient
 
 from semcache_integrations.backends.edge import EdgeStore
@@ -88,12 +89,16 @@ class Locked:
         return call
 
 
-def drop_collections(store):
-    layout, client = store._operations.layout, store._client_for_sync()
-    for found in client.get_collections().collections:
-        if layout.owns(found.name):
-            client.delete_collection(found.name)
+def drop_collections(store, url, api_key):
+    """Leave the real server as it was; the test may have closed the store."""
     store.close()
+    client = QdrantClient(
+        url=url, headers={"api-key": api_key} if api_key else None, check_compatibility=False
+    )
+    for found in client.get_collections().collections:
+        if store._operations.layout.owns(found.name):
+            client.delete_collection(found.name)
+    client.close()
 
 
 class TestMemoryStore(StoreSuite):
@@ -159,6 +164,22 @@ class TestQdrantStoreOverAsyncRest(StoreSuite):
             store.close()
 
 
+class TestQdrantStoreOverGrpc(StoreSuite):
+    @pytest.fixture(params=["sync", "async"])
+    def store(self, request):
+        with FakeQdrantGrpc() as server:
+            store = QdrantStore(
+                "http://127.0.0.1:1",  # nothing may go over REST
+                embedder="test",
+                dimension=self.dimension,
+                prefer_grpc=True,
+                grpc_port=server.port,
+                budget_s=5.0,
+            )
+            yield DrivenAsync(store) if request.param == "async" else store
+            store.close()
+
+
 @pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
 class TestQdrantStoreOverLocalMode(StoreSuite):
     @pytest.fixture
@@ -176,9 +197,13 @@ if "SEMCACHE_TEST_QDRANT_URL" in os.environ:
     class TestQdrantStoreOnRealServer(StoreSuite):
         @pytest.fixture(params=["rest", "grpc", "async rest", "async grpc"])
         def store(self, request):
-            store = QdrantStore(
+            url, api_key = (
                 os.environ["SEMCACHE_TEST_QDRANT_URL"],
-                api_key=os.environ.get("SEMCACHE_TEST_QDRANT_API_KEY"),
+                os.environ.get("SEMCACHE_TEST_QDRANT_API_KEY"),
+            )
+            store = QdrantStore(
+                url,
+                api_key=api_key,
                 embedder="test",
                 dimension=self.dimension,
                 prefix=f"semcachetest{uuid.uuid4().hex[:12]}",
@@ -187,4 +212,4 @@ if "SEMCACHE_TEST_QDRANT_URL" in os.environ:
                 budget_s=5.0,
             )
             yield DrivenAsync(store) if "async" in request.param else store
-            drop_collections(store)
+            drop_collections(store, url, api_key)
