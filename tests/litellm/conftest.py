@@ -19,6 +19,7 @@ import litellm
 import pytest
 
 from semcache_integrations import SemanticCache
+from semcache_integrations.core.replay import Replay
 from semcache_integrations.litellm import LiteLLMSemanticCache
 from semcache_integrations.protocols import Embedder
 
@@ -314,7 +315,7 @@ def cache(engine, monkeypatch):
     for name in ("input_callback", "success_callback", "_async_success_callback", "callbacks"):
         monkeypatch.setattr(litellm, name, [])
     monkeypatch.setattr(litellm, "cache", None)
-    litellm.cache = LiteLLMSemanticCache(engine)
+    litellm.cache = LiteLLMSemanticCache(engine, replay=Replay("words", 1))
     return litellm.cache
 
 
