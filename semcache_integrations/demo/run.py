@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from semcache_integrations.demo.traffic import Question, answer_of, load_traffic
-
 from semcache_integrations.cache import SemanticCache
+from semcache_integrations.demo.traffic import Question, answer_of, load_traffic
 from semcache_integrations.testing import FakeUpstream, Latency
 
 MODEL = "gpt-4o-mini"
