@@ -50,10 +50,9 @@ _READ_HERE = frozenset(
 _DERIVED = frozenset({"parsed", "tool_calls"})  # additional_kwargs that repeat what other fields say
 _BLOCK_NOTES = frozenset({"index", "cache_control"})
 _TEXT_NOTES = _BLOCK_NOTES | {"type", "text", "id"}
-_ORDINARY = frozenset({"content", "type"})
-_BEYOND_ORJSON = re.compile(
-    r"\d{20}"
-)  # orjson reads an integer beyond 64 bits as a float, which merges neighbours
+_ORDINARY = 2  # fields of a message that is text and nothing else: content and type
+_BEYOND_ORJSON = re.compile(r"\d{20}")
+"""What orjson would read as a float, so that neighbouring integers become equal."""
 
 
 Turn: TypeAlias = tuple[str, str, dict[str, Any]]
@@ -106,14 +105,7 @@ def parse_prompt(prompt: str) -> Conversation:
     """Take a prompt apart. Never raises: what is not a list of serialised messages is plain text."""
     if prompt.startswith('[{"lc"'):
         try:
-            messages = orjson.loads(prompt)
-            if any(message["kwargs"].keys() - _ORDINARY for message in messages) and _BEYOND_ORJSON.search(
-                prompt
-            ):
-                messages = json.loads(prompt)
-            if '"not_implemented"' in prompt:
-                messages = [_without_objects(message) for message in messages]
-            return _conversation(messages)
+            return _conversation(_messages(prompt))
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
             pass  # some other JSON: a completion prompt that merely looks like messages
         except RecursionError:
@@ -121,6 +113,21 @@ def parse_prompt(prompt: str) -> Conversation:
     # Several lines are a filled template or a document, of which an embedding sees the boilerplate.
     question = prompt.strip()
     return Conversation(prompt, None, TEXT, semantic=bool(question) and "\n" not in question)
+
+
+def _messages(prompt: str) -> list[Any]:
+    messages: list[Any] = orjson.loads(prompt)
+    for message in messages:
+        kwargs = message["kwargs"]
+        if kwargs["content"].__class__ is not str or len(kwargs) != _ORDINARY or "type" not in kwargs:
+            break
+    else:
+        return messages  # text alone, the hot path
+    if _BEYOND_ORJSON.search(prompt):
+        messages = json.loads(prompt)
+    if '"not_implemented"' in prompt:
+        messages = [_without_objects(message) for message in messages]
+    return messages
 
 
 def _without_objects(message: Any) -> dict[str, Any]:
@@ -137,8 +144,8 @@ def _conversation(messages: list[Any]) -> Conversation:
     asks = bool(text.strip())
     if len(turns) == 1 and not extras:
         return Conversation(text, None, CHAT, semantic=asks)
-    plain = all(isinstance(part, int) for part in extras.get("parts", ()))
-    tools = any(role in _TOOL_ROLES or "tool_calls" in sent for role, _, sent in turns)
+    plain = not extras or all(isinstance(part, int) for part in extras.get("parts", ()))
+    tools = bool(calls) or not _TOOL_ROLES.isdisjoint([role for role, _, _ in turns])
     return Conversation(text, (turns[:-1], extras), CHAT, semantic=asks and plain and not tools)
 
 
@@ -158,7 +165,7 @@ def _turn(message: Any, calls: dict[object, int]) -> Turn:
     content = kwargs["content"]
     kind = message["id"][-1].removesuffix("Chunk")
     role = kwargs["role"] if kind == "ChatMessage" else _ROLES.get(kind, kind)
-    if len(kwargs) == len(_ORDINARY) and isinstance(content, str):
+    if len(kwargs) == _ORDINARY and "type" in kwargs and isinstance(content, str):
         return role, content, _NOTHING
     extras = _extras(kwargs, calls)
     if isinstance(content, str):
@@ -180,10 +187,9 @@ def _extras(kwargs: Mapping[str, Any], calls: dict[object, int]) -> dict[str, An
     if kwargs.get("status", "success") != "success":
         extras["status"] = kwargs["status"]
     derived = _DERIVED if "tool_calls" in extras or "invalid_tool_calls" in extras else {"parsed"}
-    if more := {
-        name: value for name, value in kwargs.get("additional_kwargs", {}).items() if name not in derived
-    }:
-        extras["more"] = more
+    more = kwargs.get("additional_kwargs", {}).items()
+    if sent := {name: value for name, value in more if name not in derived and value is not None}:
+        extras["more"] = sent
     return extras
 
 
