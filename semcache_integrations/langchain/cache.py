@@ -90,7 +90,7 @@ class LangChainSemanticCache(BaseCache):
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """Return the stored answer to this prompt or to one that means the same, else None. Never raises."""
         try:
-            return self._revived(self.cache.lookup(self._request(prompt, llm_string)))
+            return self._revived(self.cache.lookup(self._asked(prompt, llm_string)))
         except Exception as error:  # noqa: BLE001 - the border: the user's call goes on, uncached
             self._failed("look-up", error)
             return None
@@ -98,7 +98,7 @@ class LangChainSemanticCache(BaseCache):
     async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """Async twin of `lookup`."""
         try:
-            return self._revived(await self.cache.alookup(self._request(prompt, llm_string)))
+            return self._revived(await self.cache.alookup(self._asked(prompt, llm_string)))
         except Exception as error:  # noqa: BLE001 - the border: the user's call goes on, uncached
             self._failed("look-up", error)
             return None
@@ -132,14 +132,17 @@ class LangChainSemanticCache(BaseCache):
         await self.cache.aclear()
 
     def _request(self, prompt: str, llm_string: str) -> CacheRequest:
-        request = request_of(
+        return request_of(
             prompt, llm_string, tenant=self._tenant, semantic_with_tools=self._semantic_with_tools
         )
+
+    def _asked(self, prompt: str, llm_string: str) -> CacheRequest:
+        request = self._request(prompt, llm_string)
         self._latest = (llm_string, request.dialect)
         return request
 
     def _entry(self, prompt: str, llm_string: str, generations: RETURN_VAL_TYPE) -> tuple[CacheRequest, str]:
-        request = self._request(prompt, llm_string)
+        request = self._asked(prompt, llm_string)
         if answers.calls_tools(generations):
             request = replace(request, controls=EXACT_ONLY)
         return request, envelope.dump(generations)

@@ -18,7 +18,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from semcache_integrations.core.errors import UnkeyableError
-from semcache_integrations.core.keys import canonical
+from semcache_integrations.core.keys import canonical_json
 from semcache_integrations.langchain.opaque import ADDRESS, Unkeyable, form_of_repr, without_objects
 
 _DECODER = json.JSONDecoder()
@@ -70,7 +70,8 @@ class Identity:
 
     Attributes:
         model: The LLM's name, empty if none was found.
-        params: Everything else that must match, in canonical form.
+        params: Everything else that must match: the provider's class and a digest of the canonical settings,
+            because they are keyed on every call and may hold long tool descriptions.
         tools: Whether tools are bound.
     """
 
@@ -99,13 +100,15 @@ def parse_llm_string(llm_string: str) -> Identity:
     if any(settings.get(name) for name in _SERVER_STATE):
         return Identity(model, _refused("the provider keeps a state that changes with every call"), tools)
     try:
-        params = canonical({"provider": provider, "settings": settings, "overridden": overridden or None})
-    except UnkeyableError as error:
-        return Identity(model, _refused(str(error)), tools)
-    except RecursionError:
-        return _as_it_stands(llm_string)
-    assert isinstance(params, dict)  # noqa: S101 - a dict's canonical form is one; tells mypy
+        params = {"provider": provider, "settings": _digest(canonical_json((settings, overridden)))}
+    except (UnkeyableError, TypeError, ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, UnkeyableError) else "a setting has no canonical form"
+        return Identity(model, _refused(reason), tools)
     return Identity(model, params, tools)
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=32).hexdigest()
 
 
 def _read(llm_string: str) -> tuple[str, dict[str, object], dict[str, object]]:
@@ -146,8 +149,7 @@ def _as_it_stands(llm_string: str) -> Identity:
         return Identity(
             "", _refused("a parameter is a Python object that LangChain shows by its name only"), tools
         )
-    digest = blake2b(llm_string.encode(errors="surrogatepass"), digest_size=16).hexdigest()
-    return Identity("", {"raw": digest}, tools)
+    return Identity("", {"raw": _digest(llm_string)}, tools)
 
 
 def _refused(reason: str) -> Mapping[str, object]:
