@@ -56,10 +56,12 @@ _BOOKKEEPING = frozenset(
 )
 _NOT_KEYED = _SECRETS | _TRANSPORT | _DELIVERY | _BOOKKEEPING
 _HEADERS = frozenset({"default_headers", "extra_headers"})
-_UNKEYED_HEADER = re.compile(
-    r"auth|api-?key|token|secret|cookie|^traceparent$|^tracestate$|^baggage$|trace|^x-b3-|^b3$|^x-datadog-"
-    r"|request-id|correlation-id|idempotency|^user-agent$|^x-stainless-"
+_UNKEYED_HEADER = re.compile(  # credentials, and what tells one call from another
+    r"authorization|api-?key|(^|-)(auth|token|secret|cookie)$|trace|^baggage$|^x-b3-|^b3$|^x-datadog-"
+    r"|request-id$|correlation-id$|^idempotency-key$|^user-agent$|^x-stainless-"
 )
+_TOOLS = ("tools", "functions", "mcp_servers", "web_search_options")
+_HOLD_SETTINGS = ("model_kwargs", "extra_body")  # settings that are passed on as they are
 _SERVER_STATE = ("conversation", "container", "reuse_last_container")
 """Settings under which the provider answers from a state that changes with every call."""
 
@@ -95,7 +97,7 @@ def parse_llm_string(llm_string: str) -> Identity:
         return _as_it_stands(llm_string)
     provider, init, call = read
     settings, overridden = _merged(_kept(init), _kept(call))
-    tools = bool(settings.get("tools") or settings.get("functions"))
+    tools = _binds_tools(settings)
     model = next((found for name in _MODEL_NAMES if isinstance(found := settings.get(name), str)), "")
     if any(settings.get(name) for name in _SERVER_STATE):
         return Identity(model, _refused("the provider keeps a state that changes with every call"), tools)
@@ -105,6 +107,11 @@ def parse_llm_string(llm_string: str) -> Identity:
         reason = str(error) if isinstance(error, UnkeyableError) else "a setting has no canonical form"
         return Identity(model, _refused(reason), tools)
     return Identity(model, params, tools)
+
+
+def _binds_tools(settings: Mapping[str, object]) -> bool:
+    held = (settings.get(name) for name in _HOLD_SETTINGS)
+    return any(one.get(name) for one in (settings, *held) if isinstance(one, dict) for name in _TOOLS)
 
 
 def _digest(text: str) -> str:

@@ -178,7 +178,8 @@ def _turn(message: Any, calls: dict[object, int]) -> Turn:
 
 def _extras(kwargs: Mapping[str, Any], calls: dict[object, int]) -> dict[str, Any]:
     """Return what else is sent: calls and their results by number instead of id, names, unknown fields."""
-    extras = {name: value for name, value in kwargs.items() if name not in _UNSEEN and name not in _READ_HERE}
+    read = _UNSEEN | _READ_HERE
+    extras = {name: value for name, value in kwargs.items() if name not in read and value is not None}
     for field in ("tool_calls", "invalid_tool_calls"):
         if made := kwargs.get(field):
             extras[field] = [(call["name"], call["args"], _number(call.get("id"), calls)) for call in made]

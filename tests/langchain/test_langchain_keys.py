@@ -78,6 +78,7 @@ def same(one: str, other: str) -> bool:
         {"model_kwargs": {"logit_bias": {"1": 2}}},
         {"extra_body": {"top_k": 3}},
         {"default_headers": {"OpenAI-Beta": "new"}},
+        {"default_headers": {"X-Max-Tokens": "5"}},
         {"default_query": {"api-version": "2"}},
         {"reasoning_effort": "low"},
         {"use_responses_api": True},
@@ -321,6 +322,7 @@ def test_only_the_last_human_text_is_text() -> None:
         ([HumanMessage("q")], [HumanMessageChunk("q")]),
         ([HumanMessage("q")], [HumanMessage("  q\n")]),
         ([HumanMessage("q")], [ChatMessage("q", role="user")]),
+        ([HumanMessage("q")], [HumanMessage("q", name=None, additional_kwargs={"a": None})]),
         ([HumanMessage("q")], [HumanMessage("q", id="1", response_metadata={"a": 1})]),
         (
             [HumanMessage("q")],
@@ -455,6 +457,20 @@ def test_tools_rule_out_similarity_unless_asked_for() -> None:
     prompt, bound = chat(HumanMessage("q")), gpt()._get_llm_string(tools=[TOOL])
     assert not request_of(prompt, bound).controls.semantic
     assert request_of(prompt, bound, semantic_with_tools=True).controls.semantic
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"functions": [{"name": "f"}]},
+        {"mcp_servers": [{"url": "u"}]},
+        {"web_search_options": {"search_context_size": "low"}},
+        {"extra_body": {"tools": [TOOL]}},
+    ],
+    ids=str,
+)
+def test_tools_are_found_wherever_they_are_bound(call) -> None:
+    assert not request_of(chat(HumanMessage("q")), gpt()._get_llm_string(**call)).controls.semantic
 
 
 def test_an_object_in_a_message_is_not_cached() -> None:
