@@ -95,12 +95,11 @@ def request_of(
     return make(prompt, llm_string, tenant, semantic_with_tools)
 
 
-@lru_cache(
-    maxsize=_REMEMBERED
-)  # a miss is asked for twice, by `lookup` and by `update`; a hit again and again
-def _request(prompt: str, llm_string: str, tenant: str, semantic_with_tools: bool) -> CacheRequest:  # noqa: FBT001 - lru_cache keys positional arguments fastest
+# Remembered, because a miss is asked for twice, by `lookup` and by `update`, and a hit again and again.
+@lru_cache(maxsize=_REMEMBERED)
+def _request(prompt: str, llm_string: str, tenant: str, similar_with_tools: bool) -> CacheRequest:  # noqa: FBT001 - lru_cache is fastest with positional arguments
     identity, conversation = parse_llm_string(llm_string), parse_prompt(prompt)
-    semantic = conversation.semantic and (semantic_with_tools or not identity.tools)
+    semantic = conversation.semantic and (similar_with_tools or not identity.tools)
     return CacheRequest(
         conversation.text,
         identity.model,
