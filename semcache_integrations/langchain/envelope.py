@@ -105,7 +105,7 @@ def _dumped(generation: Generation) -> dict[str, Any]:
     info = generation.generation_info
     if not isinstance(generation, ChatGeneration):
         return {"k": "text", "t": generation.text, "i": _plain(info)}
-    message = _plain(message_chunk_to_message(generation.message).model_dump())
+    message = _plain(message_chunk_to_message(generation.message).model_dump(warnings=False))
     kept = None if info is None else _plain(metadata_without_handles(info))
     return {"k": "chat", "m": without_handles(message), "i": kept}
 

@@ -23,6 +23,8 @@ from semcache_integrations.langchain.opaque import ADDRESS, Unkeyable, form_of_r
 
 _DECODER = json.JSONDecoder()
 _REMEMBERED = 256  # an application has few models and tool sets, but repeats their strings on every call
+_NOT_READABLE = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
+"""What parsers do to arbitrary text."""
 _OBJECT = "\x00object:"
 # String literals are matched so that what looks like an object inside one stays text.
 _NOT_LITERAL = re.compile(
@@ -33,14 +35,10 @@ _NAMES_TOOLS = re.compile(r"'(?:tools|functions)'")
 
 _MODEL_NAMES = ("model", "model_id", "azure_deployment", "deployment_name", "endpoint_name", "repo_id")
 _SECRETS = frozenset(
-    (
-        "api_key",
-        "aws_access_key_id",
-        "aws_secret_access_key",
-        "aws_session_token",
-        "azure_ad_token",
-        "credentials",
-    )
+    {
+        *("api_key", "azure_ad_token", "credentials"),
+        *("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
+    }
 )
 _TRANSPORT = frozenset(
     {
@@ -86,17 +84,10 @@ class Identity:
 def parse_llm_string(llm_string: str) -> Identity:
     """Read what LangChain says about a model and its call-time arguments. Never raises."""
     try:
-        read = _read(llm_string)
-    except (
-        ValueError,
-        TypeError,
-        SyntaxError,
-        MemoryError,
-        RecursionError,
-    ):  # whatever parsing arbitrary text does
+        provider, init, call = _read(llm_string)
+        settings, overridden = _merged(_kept(init), _kept(call))
+    except _NOT_READABLE:
         return _as_it_stands(llm_string)
-    provider, init, call = read
-    settings, overridden = _merged(_kept(init), _kept(call))
     tools = _binds_tools(settings)
     model = next((found for name in _MODEL_NAMES if isinstance(found := settings.get(name), str)), "")
     if any(settings.get(name) for name in _SERVER_STATE):

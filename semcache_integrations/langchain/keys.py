@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
@@ -30,6 +31,8 @@ from semcache_integrations.langchain.opaque import Unkeyable, without_objects
 CHAT = "langchain-chat"
 TEXT = "langchain-text"
 EXACT_ONLY = Controls(semantic=False)
+_REMEMBERED = 256
+_LONGEST_REMEMBERED = 16_384  # characters of both strings; so that remembering costs 8 MB at worst
 
 _ROLES = {
     "HumanMessage": "user",
@@ -88,8 +91,15 @@ def request_of(
         tenant: Whose request it is.
         semantic_with_tools: Let a similar question be served although tools are bound.
     """
+    make = _request if len(prompt) + len(llm_string) <= _LONGEST_REMEMBERED else _request.__wrapped__
+    return make(prompt, llm_string, tenant, semantic_with_tools)
+
+
+# Remembered, because a miss is asked for twice, by `lookup` and by `update`, and a hit again and again.
+@lru_cache(maxsize=_REMEMBERED)
+def _request(prompt: str, llm_string: str, tenant: str, similar_with_tools: bool) -> CacheRequest:  # noqa: FBT001 - lru_cache is fastest with positional arguments
     identity, conversation = parse_llm_string(llm_string), parse_prompt(prompt)
-    semantic = conversation.semantic and (semantic_with_tools or not identity.tools)
+    semantic = conversation.semantic and (similar_with_tools or not identity.tools)
     return CacheRequest(
         conversation.text,
         identity.model,
@@ -103,16 +113,14 @@ def request_of(
 
 def parse_prompt(prompt: str) -> Conversation:
     """Take a prompt apart. Never raises: what is not a list of serialised messages is plain text."""
-    if prompt.startswith('[{"lc"'):
-        try:
-            return _conversation(_messages(prompt))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-            pass  # some other JSON: a completion prompt that merely looks like messages
-        except RecursionError:
-            return Conversation("", Unkeyable("the prompt is nested too deeply"), CHAT, semantic=False)
-    # Several lines are a filled template or a document, of which an embedding sees the boilerplate.
-    question = prompt.strip()
-    return Conversation(prompt, None, TEXT, semantic=bool(question) and "\n" not in question)
+    if not prompt.startswith('[{"lc"'):
+        # Several lines are a filled template or a document, of which an embedding sees the boilerplate.
+        question = prompt.strip()
+        return Conversation(prompt, None, TEXT, semantic=bool(question) and "\n" not in question)
+    try:
+        return _conversation(_messages(prompt))
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        return Conversation(prompt, None, TEXT, semantic=False)  # serialised somehow: never embed that
 
 
 def _messages(prompt: str) -> list[Any]:

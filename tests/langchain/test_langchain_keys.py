@@ -481,13 +481,44 @@ def test_an_object_in_a_message_is_not_cached() -> None:
     )
 
 
-def test_nesting_without_end_is_not_cached() -> None:
-    prompt = chat(HumanMessage("q")).replace(
-        '"type": "human"', f'"type": "human", "x": {"[" * 900}{"]" * 900}'
-    )
-    request = request_of(prompt, LLM)
+def test_an_object_in_a_content_block_or_in_a_constructors_list_is_not_cached() -> None:
+    for block in ({"type": "image", "x": object()}, {"type": "text", "text": "q", "x": [object()]}):
+        with pytest.raises(UnkeyableError):
+            scope(chat(HumanMessage([block])))
     with pytest.raises(UnkeyableError):
-        Keyring().scope(request, "")
+        scope(chat(HumanMessage("q")), gpt(model_kwargs={"a": [Stateless()]})._get_llm_string())
+    shown = gpt(model_kwargs={"a": [Stateful("a")]}), gpt(model_kwargs={"a": [Stateful("b")]})
+    assert len({scope(chat(HumanMessage("q")), model._get_llm_string()) for model in shown}) == 2
+
+
+@pytest.mark.parametrize("depth", [300, 900, 50_000])
+def test_nesting_without_end_is_not_cached(depth: int) -> None:
+    """And above all it does not raise."""
+    deep = "[" * depth + "]" * depth
+    prompt = chat(HumanMessage("q"))
+    nested = prompt.replace('"type": "human"', f'"type": "human", "x": {deep}')
+    for request in (request_of(nested, LLM), request_of(prompt, LLM.replace("{", f'{{"x": {deep}, ', 1))):
+        try:
+            Keyring().scope(request, "")
+        except UnkeyableError:
+            assert depth > 200
+    deeper = '{"id": ["a"], "kwargs": {"x": ' + deep + "}}---[('stop', None)]"
+    assert isinstance(request_of(prompt, deeper).text, str)
+    assert isinstance(request_of(prompt, f"[('x', {deep})]").text, str)
+
+
+@pytest.mark.parametrize("spoil", ['"x": "\\ud800"', '"x": ' + "[" * 2000 + "]" * 2000, '"x": NaN', '"x": '])
+def test_a_wrapper_that_cannot_be_read_is_never_embedded(spoil: str) -> None:
+    prompt = chat(HumanMessage("q")).replace('"type": "human"', '"type": "human", ' + spoil)
+    assert not request_of(prompt, LLM).controls.semantic
+    assert not same(prompt, prompt.replace('"q"', '"r"'))
+
+
+def test_an_old_prompt_without_types_is_read_just_as_carefully() -> None:
+    named = chat(HumanMessage("q", name="bob")).replace('"type": "human", ', "")
+    assert '"name": "bob"' in named
+    assert "human" not in named
+    assert not same(named, named.replace("bob", "eve"))
 
 
 # -- properties -------------------------------------------------------------------------------------
