@@ -6,6 +6,7 @@ which hits were wrong, and the upstream counts what reached it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +146,9 @@ def _langchain(cache: SemanticCache, url: str) -> Ask:
 
 
 def _litellm(cache: SemanticCache, url: str) -> Ask:
+    os.environ.setdefault(
+        "LITELLM_LOCAL_MODEL_COST_MAP", "True"
+    )  # its import would ask the network for prices
     import litellm
 
     from semcache_integrations.litellm import LiteLLMSemanticCache

@@ -1,10 +1,14 @@
 """`StoreSuite`: the contract of a `Store`, as tests. Subclass it and give it a fixture called `store`.
 
 ```python
+import pytest
+from semcache_integrations.testing import MemoryStore, StoreSuite
+
+
 class TestMyStore(StoreSuite):
     @pytest.fixture
     def store(self):
-        store = MyStore(dimension=StoreSuite.dimension)
+        store = MemoryStore(dimension=StoreSuite.dimension)  # yours
         yield store
         store.close()
 ```

@@ -243,7 +243,9 @@ class Stateful:
 
 
 @pytest.mark.parametrize(
-    "thing", [Answer, Stateless, Stateless(), len, lambda: 1, Stateless().__init__], ids=lambda thing: type(thing).__name__
+    "thing",
+    [Answer, Stateless, Stateless(), len, lambda: 1, Stateless().__init__],
+    ids=lambda thing: type(thing).__name__,
 )
 @pytest.mark.parametrize("wrapped", [lambda x: x, lambda x: [x], lambda x: {"a": [x]}])
 def test_what_langchain_shows_by_its_name_only_is_not_cached(key, thing, wrapped) -> None:
