@@ -86,9 +86,9 @@ class FakeUpstream:
 
     def fail(
         self,
-        *,
-        times: int = 1,
         status: int = 200,
+        times: int = 1,
+        *,
         hang: bool = False,
         cut: bool = False,
         garbled: bool = False,

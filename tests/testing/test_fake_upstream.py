@@ -310,9 +310,7 @@ def test_an_upstream_starts_once_and_has_no_address_before():
         upstream.start()
 
 
-@pytest.mark.parametrize(
-    "hidden", [["starlette"], ["uvicorn"], ["starlette", "uvicorn"]], ids="+".join
-)
+@pytest.mark.parametrize("hidden", [["starlette"], ["uvicorn"], ["starlette", "uvicorn"]], ids="+".join)
 def test_without_a_web_server_the_package_imports_and_the_error_names_the_extra(hidden):
     program = f"""
 import sys
