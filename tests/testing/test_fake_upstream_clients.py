@@ -95,6 +95,7 @@ def test_openai_chat_gives_a_log_probability_for_every_token(client):
     ("question", "choice", "called"),
     [
         ("How is the weather in Paris?", "auto", True),
+        ("Please use the tool.", "auto", True),
         ("How is Paris?", "auto", False),
         ("How is Paris?", "required", True),
         ("How is Paris?", {"type": "function", "function": {"name": "get_weather"}}, True),

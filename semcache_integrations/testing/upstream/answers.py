@@ -3,7 +3,8 @@
 * The text is `answer(question)`, by default `Answer to: <question> [<digest>]`. The digest covers the whole
   request but its delivery, so an answer served for another model, system prompt or parameter shows.
 * A tool is called if the last message is the user's and the tool choice demands it or, under "auto", a word
-  of four letters or more in the tool's name is a word of the question: `get_weather`, "weather in Paris?".
+  of four letters or more in the tool's name, or "tool", is a word of the question: `get_weather` is called
+  for "weather in Paris?" and for "use the tool".
 * A response format yields JSON that fits its schema, every string in it being the text.
 * More words than the request's limit: cut there, finish reason "length". Tokens are words.
 """
@@ -130,7 +131,7 @@ def _wanted(ask: Ask, question: str) -> Tool | None:
 
 def _mentions(question: str, tool: Tool) -> bool:
     words = {word for word in re.split(r"[\W_]+", tool.name.lower()) if len(word) >= _SHORTEST_TELLING_WORD}
-    return not words.isdisjoint(re.findall(r"\w+", question.lower()))
+    return not (words | {"tool"}).isdisjoint(re.findall(r"\w+", question.lower()))
 
 
 # ---- reading what the formats have in common
