@@ -74,13 +74,13 @@ def _cuts(text: str, replay: Replay) -> Iterator[int]:
 
 
 def _every_characters(text: str, size: int) -> Iterator[int]:
-    cut = size
+    start, cut = 0, size
     while cut < len(text):
-        if _inside_grapheme(text, cut):
+        if _inside_grapheme(text, cut, start):
             cut += 1
         else:
             yield cut
-            cut += size
+            start, cut = cut, cut + size
 
 
 # ---- words
@@ -101,69 +101,12 @@ _FULL_WIDTH = frozenset("。！？")  # noqa: RUF001 - as above
 _LONGEST_ABBREVIATION = 12
 _INITIALS = re.compile(r"(?:.*\.)?[^\W\d_]")  # "U.S", "e.g", "Ph.D", "J": one letter before the full stop
 _LIST_NUMBER = re.compile(r"(?:^|[\r\n])[ \t]*\d{1,3}\Z")
-_ABBREVIATIONS = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "sr",
-        "jr",
-        "st",
-        "vs",
-        "etc",
-        "cf",
-        "al",
-        "fig",
-        "no",
-        "nos",
-        "vol",
-        "pp",
-        "ch",
-        "sec",
-        "eq",
-        "approx",
-        "inc",
-        "ltd",
-        "co",
-        "corp",
-        "dept",
-        "est",
-        "gen",
-        "col",
-        "sgt",
-        "lt",
-        "rev",
-        "hon",
-        "gov",
-        "sen",
-        "rep",
-        "ave",
-        "blvd",
-        "rd",
-        "mt",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-        "mon",
-        "tue",
-        "wed",
-        "thu",
-        "fri",
-        "sat",
-        "sun",
-    ]
+_ABBREVIATED = (
+    "mr mrs ms dr prof sr jr st vs etc cf al fig no nos vol pp ch sec eq approx inc ltd co corp dept est "
+    "gen col sgt lt rev hon gov sen rep ave blvd rd mt "
+    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun"
 )
+_ABBREVIATIONS = frozenset(_ABBREVIATED.split())
 
 
 def _sentence_ends(text: str) -> Iterable[int]:
@@ -209,8 +152,11 @@ _EXTENDS = re.compile("[\u200c\u200d\u1160-\u11ff\ud7b0-\ud7ff\U0001f3fb-\U0001f
 _FLAG_HALF = re.compile("[\U0001f1e6-\U0001f1ff]")
 
 
-def _inside_grapheme(text: str, cut: int) -> bool:
-    """Whether a cut before `text[cut]` would part what is shown as one character."""
+def _inside_grapheme(text: str, cut: int, start: int = 0) -> bool:
+    """Whether a cut before `text[cut]` would part what is shown as one character.
+
+    `start` is a known border at or before which nobody needs to look: flags are pairs counted from there.
+    """
     if cut >= len(text):
         return False
     before, after = text[cut - 1], text[cut]
@@ -221,12 +167,13 @@ def _inside_grapheme(text: str, cut: int) -> bool:
         or _EXTENDS.match(after) is not None
         or unicodedata.category(after).startswith("M")
         or ("\ud800" <= before <= "\udbff" and "\udc00" <= after <= "\udfff")
-        or (_FLAG_HALF.match(after) is not None and _flag_halves(text, cut) % 2 == 1)
+        or (_FLAG_HALF.match(after) is not None and _flag_halves(text, start, cut) % 2 == 1)
     )
 
 
-def _flag_halves(text: str, end: int) -> int:
-    start = end
-    while start and _FLAG_HALF.match(text[start - 1]):
-        start -= 1
-    return end - start
+def _flag_halves(text: str, start: int, end: int) -> int:
+    """Count the flag halves that end at `end`."""
+    first = end
+    while first > start and _FLAG_HALF.match(text[first - 1]):
+        first -= 1
+    return end - first

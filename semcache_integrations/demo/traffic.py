@@ -1,9 +1,14 @@
-"""The labelled questions of the demonstration and the answer that each label needs; see `data/README.md`."""
+"""The demonstration's labelled questions and the answer that each label needs; `data/README.md` says whose they are.
+
+The law: two labels never share an answer, so an answer's text proves whether a hit was right.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 
@@ -13,8 +18,8 @@ class Question:
 
     Attributes:
         text: What is asked.
-        label: The answer that it needs: two labels never share one.
-        source: The data set that it is from.
+        label: Which answer it needs.
+        source: `banking77` or `slots`, the data set that it is from.
     """
 
     text: str
@@ -28,13 +33,24 @@ def load_traffic(limit: int | None = None) -> list[Question]:
     Args:
         limit: Most questions, None for all.
     """
-    lines = files(__package__).joinpath("data/questions.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines[:limit]]
+    rows = (json.loads(line) for line in _read("questions.jsonl").splitlines()[:limit])
     return [Question(row["text"], row["class"], row["source"]) for row in rows]
 
 
 def answer_of(label: str) -> str:
-    """Return the answer that a label needs, another one for each label."""
-    topic, *values = label.replace("_", " ").split("|")
-    about = f" ({', '.join(values)})" if values else ""
-    return f"Here is what to know about: {topic}{about}. Is there anything else that you would like to ask?"
+    """Return the answer that a label needs.
+
+    Raises:
+        KeyError: no question has this label.
+    """
+    return _answers()[label]
+
+
+@cache
+def _answers() -> Mapping[str, str]:
+    answers: dict[str, str] = json.loads(_read("answers.json"))
+    return answers
+
+
+def _read(name: str) -> str:
+    return files(__package__).joinpath(f"data/{name}").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import unicodedata
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import get_args
 
 import pytest
@@ -69,13 +69,9 @@ def test_a_larger_size_cuts_only_where_size_one_cuts(text, replay):
     """Units are counted; their borders do not depend on how many go into a chunk."""
     if replay.strategy == "characters":
         return
-
-    def cuts(chunks):
-        return [sum(map(len, chunks[:i])) for i in range(1, len(chunks) + 1)]
-
-    single = cuts(pieces(text, replay.strategy))
+    single = list(accumulate(map(len, pieces(text, replay.strategy))))
     expected = {*single[replay.size - 1 :: replay.size], *single[-1:]}
-    assert set(cuts(list(split(text, replay)))) == expected
+    assert set(accumulate(map(len, split(text, replay)))) == expected
 
 
 @pytest.mark.parametrize("strategy", get_args(Strategy))
