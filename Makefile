@@ -29,7 +29,7 @@ layers: $(READY)
 
 unit: $(READY)
 	$(BIN)/coverage erase
-	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/pytest --numprocesses auto --cov --cov-report=
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='semcache_integrations/core/*'
 

@@ -121,6 +121,10 @@ class Engine:
             self._tell(_event(found, request, perf_counter() - started))
         return found
 
+    def age_s(self, entry: CacheEntry) -> float:
+        """Seconds since an entry was stored, by the clock that dated it; never negative."""
+        return max(0.0, self._clock() - entry.created_at)
+
     def _recall(self, request: CacheRequest, now: float) -> Lookup | Asked:
         """Answer from memory, or say what to ask the backends. This is the hot path."""
         said = surroundings.get()

@@ -1,17 +1,16 @@
-"""TRANSLATES LangChain's caching interface to the engine: `LangChainSemanticCache`.
-
-The only package of ours that imports LangChain; `keys.py`, `identity.py` and `opaque.py` do not even do that.
-"""
+"""LangChain on the semantic cache: `set_llm_cache(LangChainSemanticCache())`."""
 
 from __future__ import annotations
 
 try:
-    import langchain_core  # noqa: F401 - only to say which extra is missing
+    import langchain_core as _langchain_core
 except ImportError as error:
     raise ImportError(
-        "semcache_integrations.langchain needs LangChain: pip install 'semcache-integrations[langchain]'"
+        "caching with LangChain needs langchain-core: pip install 'semcache-integrations[langchain]'"
     ) from error
 
 from semcache_integrations.langchain.cache import LangChainSemanticCache
 
 __all__ = ["LangChainSemanticCache"]
+
+del _langchain_core

@@ -1,28 +1,34 @@
-"""`LangChainSemanticCache`: LangChain's `BaseCache` on the engine, and nothing that decides.
+"""`LangChainSemanticCache`: what LangChain calls on its cache, put to the engine.
 
-The law: nothing that goes wrong in here reaches the user's call; it is a miss, logged by its type alone
-(never with prompt or answer), and counted. The sync and async halves differ by `await` alone.
+The law: nothing in here raises into the user's call. LangChain guards neither the look-up nor the update,
+and the update comes after the answer has been paid for. The async methods are native: no thread hop.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
+from langchain_core.caches import BaseCache
 from langchain_core.load import dumps
 from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.outputs import Generation
 
 from semcache_integrations import context
 from semcache_integrations.cache import SemanticCache
-from semcache_integrations.core.errors import ConfigurationError
+from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Hit, Lookup
 from semcache_integrations.explanation import Explanation
-from semcache_integrations.langchain import answers, envelope
-from semcache_integrations.langchain.keys import CHAT, EXACT_ONLY, request_of
+from semcache_integrations.langchain import envelope
+from semcache_integrations.langchain.envelope import HitUsage
+from semcache_integrations.langchain.keys import EXACT, request_for
+from semcache_integrations.langchain.prompts import CHAT_DIALECT
+from semcache_integrations.langchain.storable import calls_tools
 from semcache_integrations.stats import CacheStats
 
 if TYPE_CHECKING:
@@ -32,29 +38,34 @@ log = logging.getLogger("semcache_integrations.langchain")
 
 
 class LangChainSemanticCache(BaseCache):
-    """A semantic cache for every LangChain model.
+    """A semantic cache for every `invoke`, `batch` and `generate` of a LangChain application.
 
     ```python
     from langchain_core.globals import set_llm_cache
     from semcache_integrations.langchain import LangChainSemanticCache
 
-    set_llm_cache(LangChainSemanticCache())  # or ChatOpenAI(cache=LangChainSemanticCache())
+    set_llm_cache(LangChainSemanticCache())
     ```
 
-    `invoke`, `ainvoke`, `batch`, `abatch` and `generate` read and write it; LangChain never asks a cache in
-    `stream()`. A hit says so in `response_metadata["semcache"]`. LangChain hides from every cache which API
-    key is used: let those who must not share answers call within `scope(tenant=…)`. It also shows a pydantic
-    class given as `response_format` by its name only; such calls are not cached, while a JSON schema is keyed.
+    A hit is a message of its own: it has a new id, new tool-call ids, all three token counts, and
+    `response_metadata["semcache"]` with `hit`, `tier`, `similarity`, `entry_id` and `age_s`.
+
+    LangChain never asks a cache when it streams, and leaves the arguments of a call to a text model, and
+    what was changed on a chat model after its first call, out of the key: `with_semantic_cache` mends that.
 
     Args:
-        cache: An engine to share; without one, one is made of `settings` and closed by `close()`.
-        semantic_with_tools: Serve similar questions although tools are bound; the same question always is.
-        hit_usage: What a hit's `usage_metadata` says: the tokens of the `original` call, or `zero`.
+        cache: The engine, to share with other adapters; without one, `settings` make it.
+        semantic_with_tools: Let questions be reworded although tools are bound to the model.
+        hit_usage: What a hit's `usage_metadata` says: the `original` tokens, or `zero`.
         tenant: Whose entries these are.
-        **settings: Arguments of `SemanticCache`: `path`, `url`, `similarity_threshold`, `ttl_s`, `embedder`…
+        **settings: Those of `SemanticCache`.
+
+    Attributes:
+        cache: The engine.
+        troubles: How many calls went on without the cache, by kind of trouble.
 
     Raises:
-        ConfigurationError: a setting cannot work; the message says what to do.
+        ConfigurationError: the settings cannot work.
     """
 
     scope = staticmethod(context.scope)
@@ -66,150 +77,171 @@ class LangChainSemanticCache(BaseCache):
         cache: SemanticCache | None = None,
         *,
         semantic_with_tools: bool = False,
-        hit_usage: Literal["original", "zero"] = "original",
+        hit_usage: HitUsage = "original",
         tenant: str = "",
         **settings: Any,  # SemanticCache checks them
     ) -> None:
         if cache is not None and settings:
-            raise ConfigurationError(f"give cache= or settings, not both: {', '.join(sorted(settings))}")
+            raise ConfigurationError(f"a ready cache has its settings: drop cache=, or {', '.join(settings)}")
         if hit_usage not in ("original", "zero"):
-            raise ConfigurationError(f"hit_usage is 'original' or 'zero', not {hit_usage!r}")
+            raise ConfigurationError("hit_usage is either 'original' or 'zero'")
         self.cache = SemanticCache(**settings) if cache is None else cache
-        self.failures = 0
-        self._owned = cache is None
-        self._usage = envelope.NO_USAGE if hit_usage == "zero" else None
+        self.troubles: Counter[str] = Counter()
+        self._owns_cache = cache is None
         self._semantic_with_tools = semantic_with_tools
+        self._hit_usage: HitUsage = hit_usage
         self._tenant = tenant
-        self._latest = ("", CHAT)  # who asked last, and in which dialect: what `explain` assumes
+        self._latest = ("", CHAT_DIALECT)  # who asked last, and in which dialect: what `explain` assumes
 
-    def __bool__(self) -> bool:
-        return True  # some LangChain versions ask `if llm_cache:`
+    # -- what LangChain calls ---------------------------------------------------------------------
 
-    # -- BaseCache --------------------------------------------------------------------------------
-
-    def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
-        """Return the stored answer to this prompt or to one that means the same, else None. Never raises."""
+    def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
+        """Return a fresh copy of the kept answer, or None."""
         try:
-            return self._revived(self.cache.lookup(self._asked(prompt, llm_string)))
-        except Exception as error:  # noqa: BLE001 - the border: the user's call goes on, uncached
-            self._failed("look-up", error)
+            return self._revived(self.cache.lookup(self._request(prompt, llm_string)))
+        except Exception as error:  # noqa: BLE001 - LangChain does not guard this call, and the user's must go on
+            self._complain("look-up", error)
             return None
 
-    async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
+    async def alookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Async twin of `lookup`."""
         try:
-            return self._revived(await self.cache.alookup(self._asked(prompt, llm_string)))
-        except Exception as error:  # noqa: BLE001 - the border: the user's call goes on, uncached
-            self._failed("look-up", error)
+            return self._revived(await self.cache.alookup(self._request(prompt, llm_string)))
+        except Exception as error:  # noqa: BLE001 - as in lookup
+            self._complain("look-up", error)
             return None
 
-    def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
-        """Store a complete answer. Never raises."""
+    def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
+        """Keep the answer, if it is complete."""
         try:
-            if answers.storable(return_val):
-                self.cache.store(*self._entry(prompt, llm_string, return_val))
-        except Exception as error:  # noqa: BLE001 - the border: the answer is paid for and must reach the user
-            self._failed("store", error)
+            order = self._order(prompt, llm_string, return_val)
+            if order is not None:
+                self.cache.store(*order)
+        except Exception as error:  # noqa: BLE001 - as in lookup; the answer has been paid for
+            self._complain("write", error)
 
-    async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
+    async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Async twin of `update`."""
         try:
-            if answers.storable(return_val):
-                await self.cache.astore(*self._entry(prompt, llm_string, return_val))
-        except Exception as error:  # noqa: BLE001 - the border: the answer is paid for and must reach the user
-            self._failed("store", error)
+            order = self._order(prompt, llm_string, return_val)
+            if order is not None:
+                await self.cache.astore(*order)
+        except Exception as error:  # noqa: BLE001 - as in update
+            self._complain("write", error)
 
-    def clear(self, **kwargs: Any) -> None:  # noqa: ARG002 - BaseCache's signature
-        """Delete every entry of this embedder, whosever it is; LangChain's arguments select nothing here.
+    def clear(self, **_kwargs: Any) -> None:
+        """Delete the entries of the tenant that is asking; all entries, if there are no tenants.
 
         Raises:
-            StoreError: the store could not do it; memory is empty all the same.
+            StoreError: the store could not do it; memory has forgotten them all the same.
         """
-        self.cache.clear()
+        tenant = self._asking()
+        if tenant:
+            self.cache.invalidate(tenant=tenant)
+        else:
+            self.cache.clear()
 
-    async def aclear(self, **kwargs: Any) -> None:  # noqa: ARG002 - BaseCache's signature
+    async def aclear(self, **_kwargs: Any) -> None:
         """Async twin of `clear`."""
-        await self.cache.aclear()
+        tenant = self._asking()
+        if tenant:
+            await self.cache.ainvalidate(tenant=tenant)
+        else:
+            await self.cache.aclear()
 
     def _request(self, prompt: str, llm_string: str) -> CacheRequest:
-        return request_of(
+        request = request_for(
             prompt, llm_string, tenant=self._tenant, semantic_with_tools=self._semantic_with_tools
         )
-
-    def _asked(self, prompt: str, llm_string: str) -> CacheRequest:
-        request = self._request(prompt, llm_string)
         self._latest = (llm_string, request.dialect)
         return request
 
-    def _entry(self, prompt: str, llm_string: str, generations: RETURN_VAL_TYPE) -> tuple[CacheRequest, str]:
-        request = self._asked(prompt, llm_string)
-        if answers.calls_tools(generations):
-            request = replace(request, controls=EXACT_ONLY)
-        return request, envelope.dump(generations)
-
-    def _revived(self, found: Lookup) -> RETURN_VAL_TYPE | None:
-        """Return a hit as LangChain wants it: a list, and never an empty one."""
-        if not isinstance(found, Hit):
+    def _revived(self, found: Lookup) -> list[Generation] | None:
+        answer = envelope.unpack(found.payload) if found else None
+        if answer is None or not isinstance(found, Hit):
             return None
-        return envelope.revive(found.payload, self._mark(found), self._usage)
+        return answer.fresh(self._mark(found), self._hit_usage)
 
     def _mark(self, hit: Hit) -> Mapping[str, object]:
-        now = self.cache._clock()  # noqa: SLF001 - the engine's clock is the one that dated the entry
         return {
             "hit": True,
             "tier": hit.tier,
             "similarity": round(hit.similarity, 4),
             "entry_id": hit.entry.id,
-            "age_s": round(max(0.0, now - hit.entry.created_at), 3),
+            "age_s": round(self.cache.age_s(hit.entry), 3),
         }
 
-    def _failed(self, what: str, error: Exception) -> None:
-        self.failures += 1
-        log.warning("a cache %s failed and was skipped: %s", what, type(error).__name__)
+    def _order(
+        self, prompt: str, llm_string: str, answer: Sequence[Generation]
+    ) -> tuple[CacheRequest, str] | None:
+        payload = envelope.pack(answer)
+        if payload is None:
+            self.troubles["not storable"] += 1
+            return None
+        request = self._request(prompt, llm_string)
+        return (replace(request, controls=EXACT) if calls_tools(answer) else request), payload
 
-    # -- seeing, deleting, ending -----------------------------------------------------------------
+    def _asking(self) -> str:
+        said = context.surroundings.get().tenant
+        return "/".join(part for part in (self._tenant or self.cache.config.tenant, said) if part)
+
+    def _complain(self, step: str, error: Exception) -> None:
+        """Count the trouble, and log its first time; what was asked is in no message."""
+        unkeyable = isinstance(error, UnkeyableError)
+        kind = f"unkeyable: {error}" if unkeyable else f"{step} failed: {type(error).__name__}"
+        self.troubles[kind] += 1
+        if self.troubles[kind] == 1:
+            log.log(
+                logging.INFO if unkeyable else logging.WARNING, "the call goes on without the cache: %s", kind
+            )
+
+    # -- the engine -------------------------------------------------------------------------------
 
     def stats(self) -> CacheStats:
-        """Return counts, hit rates and latency percentiles of the engine."""
+        """See `SemanticCache.stats`."""
         return self.cache.stats()
 
-    def explain(self, prompt: str | Sequence[BaseMessage], *, llm_string: str | None = None) -> Explanation:
+    def invalidate(
+        self, entry_id: str | None = None, **conditions: Any
+    ) -> int:  # Any: SemanticCache checks them
+        """See `SemanticCache.invalidate`; `entry_id` is in every hit's `response_metadata["semcache"]`."""
+        return self.cache.invalidate(entry_id, **conditions)
+
+    async def ainvalidate(self, entry_id: str | None = None, **conditions: Any) -> int:  # Any: as above
+        """Async twin of `invalidate`."""
+        return await self.cache.ainvalidate(entry_id, **conditions)
+
+    def explain(self, prompt: str | Sequence[BaseMessage], llm_string: str | None = None) -> Explanation:
         """Show what a look-up would see: every candidate with its similarity and the verdict on it.
 
         Args:
-            prompt: Messages, or the text of one human message (of a completion model's prompt).
+            prompt: Messages, or the text of one human message (for a text model: its prompt).
             llm_string: Which model is asked, as LangChain says it; None means the one that asked last.
 
         Raises:
             BackendError: the embedder or the store failed.
             UnkeyableError: the request has no canonical form.
         """
-        about, dialect = (llm_string, CHAT) if llm_string is not None else self._latest
+        about, dialect = (llm_string, CHAT_DIALECT) if llm_string is not None else self._latest
         if not isinstance(prompt, str):
             prompt = dumps(list(prompt))
-        elif dialect == CHAT:
+        elif dialect == CHAT_DIALECT and not prompt.startswith("[{"):
             prompt = dumps([HumanMessage(prompt)])
         return self.cache.explain(self._request(prompt, about))
 
-    def invalidate(
-        self, entry_id: str | None = None, **conditions: Any
-    ) -> int:  # Any: SemanticCache checks them
-        """Delete the entries that meet every condition; return how many. See `SemanticCache.invalidate`."""
-        return self.cache.invalidate(entry_id, **conditions)
-
-    async def ainvalidate(self, entry_id: str | None = None, **conditions: Any) -> int:
-        """Async twin of `invalidate`."""
-        return await self.cache.ainvalidate(entry_id, **conditions)
-
     def close(self) -> None:
-        """Close the engine if it is ours; a shared one stays open. Closing twice is fine."""
-        if self._owned:
+        """Close the engine if it was made here, else make its writes durable."""
+        if self._owns_cache:
             self.cache.close()
+        else:
+            self.cache.flush()
 
     async def aclose(self) -> None:
         """Async twin of `close`."""
-        if self._owned:
+        if self._owns_cache:
             await self.cache.aclose()
+        else:
+            await asyncio.to_thread(self.cache.flush)
 
     def __enter__(self) -> Self:
         return self
@@ -226,3 +258,9 @@ class LangChainSemanticCache(BaseCache):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def __bool__(self) -> bool:
+        return True  # older langchain-core asks `if llm_cache:`
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self  # copies of a model share its cache

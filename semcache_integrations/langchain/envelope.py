@@ -1,229 +1,192 @@
-"""LangChain's results <-> our versioned JSON. Never pickle, never `langchain_core.load`.
+"""LangChain's generations <-> payloads: our own versioned JSON, and a fresh copy of the answer for each hit.
 
-The law: what comes out is what went in, as if a provider had just said it: plain data validated into the
-two classes named here, with ids of its own, complete usage and nothing shared between callers. Text that
-no `dump` of this version wrote is no answer.
+The law: a payload that this version cannot read is a miss, never an exception; nothing in it names a class
+to be made. No two callers share a mutable object. An answer carries no id by which the provider, or
+LangGraph, could take it for the one that was given before.
 """
 
 from __future__ import annotations
 
-import math
-import secrets
+import json
+import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Literal
 
 import orjson
-from langchain_core.messages import AIMessage
-from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.utils import message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, Generation
-from pydantic import BaseModel
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from semcache_integrations.langchain.answers import MARK, metadata_without_handles, without_handles
+from semcache_integrations.langchain.storable import is_storable
 
-M = TypeVar("M", bound=BaseModel)
+HitUsage = Literal["original", "zero"]
+"""What a hit's `usage_metadata` says: what the answer cost when it was new, or nothing."""
 
-VERSION = 1
-NO_USAGE: Mapping[str, int] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
-"""LangChain adds a cost to a hit's usage, and then cannot read a message that lacks one of these."""
+_VERSION = 1
+_KEPT = frozenset(AIMessage.model_fields) - {"id"}
+_NO_USAGE = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+_HANDLES = frozenset({"id", "headers", "container", "request_id"})  # of a call that is over
+_CALL_IDS = frozenset({"id", "call_id", "tool_call_id", "tool_use_id"})
+_MODELS_OWN = frozenset({"args", "arguments", "input", "text"})  # the model's words, ids or not
+_SHORTEST_ID = 9  # characters; Mistral's ids have no more
 
-_REMEMBERED = 256
-_LONGEST_REMEMBERED = 32_768  # characters of a payload; so that remembering costs 20 MB at worst
-_ID_FIELDS = frozenset({"id", "call_id", "tool_use_id", "tool_call_id"})
-_TAIL = 24
-_SHORTEST_ID = 9
-
-
-@dataclass(frozen=True, slots=True)
-class Mould(Generic[M]):
-    """A validated model taken apart, to cast equal ones that share nothing with it.
-
-    Parsing JSON is the fastest deep copy there is, and unpickling the fastest way to a model whose fields
-    are known to be valid: together they take a third of what validating takes.
-
-    Attributes:
-        kind: The model's class.
-        values: Its fields and its extra fields, as JSON.
-        given: The names of the fields that were given to it.
-    """
-
-    kind: type[M]
-    values: bytes
-    given: frozenset[str]
-
-    @classmethod
-    def of(cls, model: M) -> Mould[M]:
-        """Take a model apart; its fields must be JSON-like."""
-        fields = {name: getattr(model, name) for name in type(model).model_fields if name != "message"}
-        values = orjson.dumps((fields, model.model_extra))
-        return cls(type(model), values, frozenset(model.model_fields_set))
-
-    def cast(self, fields: dict[str, Any], extra: dict[str, Any] | None) -> M:
-        """Return a model of these fields, which nobody else may hold."""
-        model = self.kind.__new__(self.kind)
-        model.__setstate__(
-            {
-                "__dict__": fields,
-                "__pydantic_extra__": extra,
-                "__pydantic_fields_set__": set(self.given),
-                "__pydantic_private__": None,
-            }
-        )
-        return model
+_Json = dict[str, Any]  # Any: JSON
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
-    """One stored generation, validated once and cast anew for every hit.
+class _Kept:
+    """One generation of a kept answer.
 
     Attributes:
-        generation: Without its message.
-        message: None for the answer of a completion model.
-        call_ids: The ids of the message's tool calls.
+        generation: Validated once, copied for each hit, never handed out.
+        parts: JSON of all that a caller could edit in place; parsed anew for each hit.
+        call_ids: Ids of its tool calls.
     """
 
-    generation: Mould[Generation]
-    message: Mould[AIMessage] | None = None
+    generation: Generation
+    parts: bytes
     call_ids: tuple[str, ...] = ()
 
-
-def dump(generations: Sequence[Generation]) -> str:
-    """Return storable generations as JSON.
-
-    Raises:
-        ValueError: something in them is no JSON (NaN, an integer beyond 64 bits, a cycle).
-    """
-    try:
-        return orjson.dumps({"v": VERSION, "g": [_dumped(one) for one in generations]}).decode()
-    except (TypeError, RecursionError) as error:
-        raise ValueError(f"the answer cannot be written as JSON: {type(error).__name__}") from None
-
-
-def _dumped(generation: Generation) -> dict[str, Any]:
-    info = generation.generation_info
-    if not isinstance(generation, ChatGeneration):
-        return {"k": "text", "t": generation.text, "i": _plain(info)}
-    message = _plain(message_chunk_to_message(generation.message).model_dump(warnings=False))
-    kept = None if info is None else _plain(metadata_without_handles(info))
-    return {"k": "chat", "m": without_handles(message), "i": kept}
+    def fresh(self, mark: Mapping[str, object], usage: HitUsage) -> Generation:
+        generation, parts = copy(self.generation), orjson.loads(self.parts)
+        if self.call_ids:
+            parts = _renamed(parts, {old: _new_call_id(old) for old in self.call_ids})
+        values = vars(generation)  # what model_copy(update=…) does as well, in three times the time
+        values["generation_info"] = parts["info"]
+        if isinstance(generation, ChatGeneration):
+            message: _Json = parts["message"]
+            message["response_metadata"]["semcache"] = dict(mark)
+            if usage == "zero":
+                message["usage_metadata"] = dict(_NO_USAGE)
+            values["message"] = revived = copy(generation.message)
+            vars(revived).update(message, id=_new_message_id())
+        return generation
 
 
-def _plain(value: object) -> Any:  # Any: JSON
-    """Return a value as JSON-like data; what JSON has no form for becomes its `model_dump` or its string.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A kept answer. Not for handing out: hand out `fresh()`."""
 
-    Raises:
-        ValueError: a number is not finite.
-    """
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError("the answer holds a number that is not finite")
-        return float(value)
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    dumped = getattr(value, "model_dump", None)
-    return _plain(dumped()) if callable(dumped) and not isinstance(value, type) else str(value)
+    kept: tuple[_Kept, ...]
+
+    def fresh(self, mark: Mapping[str, object], usage: HitUsage = "original") -> list[Generation]:
+        """Return a copy that the caller may do anything with.
+
+        Args:
+            mark: Put into each message's `response_metadata["semcache"]`; a plain `Generation` has no
+                place for it, and equals what was stored.
+            usage: What the messages' `usage_metadata` says.
+        """
+        return [generation.fresh(mark, usage) for generation in self.kept]
 
 
-def revive(
-    payload: str, mark: Mapping[str, object], usage: Mapping[str, int] | None = None
-) -> list[Generation] | None:
-    """Return fresh generations, or None if the payload is none of ours. Never raises.
-
-    Args:
-        payload: What `dump` wrote.
-        mark: What each message says about the hit, under `response_metadata["semcache"]`.
-        usage: Replaces the usage of the original call, or None to keep it.
-    """
-    read = _templates if len(payload) <= _LONGEST_REMEMBERED else _templates.__wrapped__
-    try:
-        templates = read(payload)
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        RecursionError,
-    ):  # pydantic's errors are ValueErrors
+def pack(generations: Sequence[Generation]) -> str | None:
+    """Return the payload of an answer, or None for one that must not be kept."""
+    if not is_storable(generations):
         return None
-    return [_revived(template, mark, usage) for template in templates]
+    try:
+        envelope = {"v": _VERSION, "g": [_packed(one) for one in generations]}
+        json.dumps(envelope, allow_nan=False)  # orjson would write NaN as null
+        return orjson.dumps(envelope).decode()
+    except (TypeError, ValueError, PydanticSerializationError, RecursionError):
+        return None  # not JSON, and no string would do: invalid Unicode, integers beyond 64 bits, cycles
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _templates(payload: str) -> tuple[Template, ...]:
-    """Read a payload.
+@lru_cache(maxsize=256)
+def unpack(payload: str) -> Answer | None:
+    """Return the answer in a payload, or None if this version cannot read it."""
+    try:
+        envelope = orjson.loads(payload)
+        if envelope["v"] != _VERSION or not envelope["g"]:
+            return None
+        return Answer(tuple(_unpacked(one) for one in envelope["g"]))
+    except (KeyError, TypeError, ValueError, AttributeError, ValidationError):
+        return None
 
-    Raises:
-        ValueError, TypeError, KeyError, AttributeError, RecursionError: no `dump` of this version wrote it.
+
+def _packed(generation: Generation) -> _Json:
+    info = to_jsonable_python(generation.generation_info, fallback=str)
+    if not isinstance(generation, ChatGeneration):
+        return {"k": "text", "t": generation.text, "i": info}
+    message = generation.message
+    if isinstance(message, AIMessageChunk):
+        message = message_chunk_to_message(message)
+    body = message.model_dump(include=set(_KEPT), warnings=False)
+    return {"k": "chat", "m": _without_handles(to_jsonable_python(body, fallback=str)), "i": info}
+
+
+def _without_handles(message: _Json) -> _Json:
+    """Drop what points at the provider's record of the call: the next call must not be chained to it.
+
+    The Responses API refuses a thought without its id, and one with the id of another conversation.
     """
-    kept = orjson.loads(payload)
-    if kept["v"] != VERSION or not kept["g"]:
-        raise ValueError("of another version, or empty")
-    return tuple(_template(one) for one in kept["g"])
+    metadata = message["response_metadata"]
+    message["response_metadata"] = {name: value for name, value in metadata.items() if name not in _HANDLES}
+    extras = message["additional_kwargs"]
+    extras.pop("__openai_function_call_ids__", None)
+    if isinstance(extras.get("reasoning"), dict) and "id" in extras["reasoning"]:
+        del extras["reasoning"]
+    if isinstance(message["content"], list):
+        message["content"] = [
+            _without_id(block) for block in message["content"] if not _is_remote_thought(block)
+        ]
+    return message
 
 
-def _template(kept: Mapping[str, Any]) -> Template:
-    if kept["k"] == "text":
-        return Template(Mould.of(Generation(text=kept["t"], generation_info=kept["i"])))
-    if kept["k"] != "chat" or kept["m"]["type"] != "ai":
-        raise ValueError("of an unknown kind")
-    message = AIMessage.model_validate(kept["m"])
-    message.usage_metadata = cast("UsageMetadata", {**NO_USAGE, **(message.usage_metadata or {})})
-    generation = ChatGeneration(message=message, generation_info=kept["i"])
-    call_ids = tuple(call["id"] for call in message.tool_calls if call["id"])
-    return Template(Mould.of(generation), Mould.of(message), call_ids)
+def _is_remote_thought(block: object) -> bool:
+    return isinstance(block, dict) and block.get("type") == "reasoning" and "id" in block
 
 
-def _revived(template: Template, mark: Mapping[str, object], usage: Mapping[str, int] | None) -> Generation:
-    fields, extra = orjson.loads(template.generation.values)
-    if template.message is not None:
-        said, more = orjson.loads(template.message.values)
-        if template.call_ids:
-            _rename_calls(said, template.call_ids)
-        if usage is not None:
-            said["usage_metadata"] = dict(usage)
-        said["response_metadata"][MARK] = dict(mark)
-        said["id"] = _run_id()  # LangGraph drops a second message with an id that it knows
-        fields["message"] = template.message.cast(said, more)
-    return template.generation.cast(fields, extra)
+def _without_id(block: object) -> object:
+    if not isinstance(block, dict) or block.get("type") in ("tool_use", "tool_call"):
+        return block  # their id is the call's own, and renewed for each hit
+    return {name: value for name, value in block.items() if name != "id"}
 
 
-def _run_id() -> str:
-    """Return `lc_run--` and a random UUID, in half the time that `uuid.uuid4()` takes."""
-    digits = secrets.token_hex(16)
+def _unpacked(body: _Json) -> _Kept:
+    info = body["i"]
+    if body["k"] == "text":
+        return _Kept(Generation(text=body["t"], generation_info=info), orjson.dumps({"info": info}))
+    if body["k"] != "chat" or body["m"]["type"] != "ai":
+        raise ValueError("an unknown kind of answer")
+    usage = {**_NO_USAGE, **(body["m"]["usage_metadata"] or {})}
+    message = AIMessage.model_validate({**body["m"], "id": "", "usage_metadata": usage})
+    editable = {name: value for name, value in vars(message).items() if isinstance(value, (dict, list))}
+    return _Kept(
+        ChatGeneration(message=message, generation_info=info),
+        orjson.dumps({"message": editable, "info": info}),
+        tuple(call["id"] for call in message.tool_calls if call["id"]),
+    )
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:  # Any: JSON in, JSON out
+    """Return the JSON with the ids of tool calls replaced, wherever the answer repeats them."""
+    if isinstance(value, list):
+        return [_renamed(item, names) for item in value]
+    if not isinstance(value, dict):
+        return value
+    renamed = {}
+    for name, item in value.items():
+        if name in _CALL_IDS and isinstance(item, str):
+            renamed[name] = names.get(item, item)
+        else:
+            renamed[names.get(name, name)] = item if name in _MODELS_OWN else _renamed(item, names)
+    return renamed
+
+
+def _new_message_id() -> str:
+    """Return an id in LangChain's form. The UUID (version 4) is written by hand: `uuid4` takes three times as long."""
+    digits = os.urandom(16).hex()
     return f"lc_run--{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
-def _rename_calls(fields: dict[str, Any], call_ids: tuple[str, ...]) -> None:
-    """Give the tool calls new ids, which providers want unique within a conversation, wherever they stand."""
-    names = {old: _renamed(old) for old in call_ids}
-    fields["tool_calls"] = _with_ids(fields["tool_calls"], names)
-    if isinstance(fields["content"], list):
-        fields["content"] = _with_ids(fields["content"], names)
-    more = fields["additional_kwargs"]
-    if isinstance(more.get("tool_calls"), list):
-        more["tool_calls"] = _with_ids(more["tool_calls"], names)
-
-
-def _with_ids(items: list[Any], names: Mapping[str, str]) -> list[Any]:
-    return [_with_id(item, names) if isinstance(item, dict) else item for item in items]
-
-
-def _with_id(item: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        field: names.get(value, value) if field in _ID_FIELDS and isinstance(value, str) else value
-        for field, value in item.items()
-    }
-
-
-def _renamed(old: str) -> str:
-    """Return a new id of the same make: `call_…`, `toolu_…`, or Mistral's nine letters and digits."""
-    prefix, underscore, _ = old.partition("_")
-    if not underscore:
-        return secrets.token_hex(max(len(old), _SHORTEST_ID))[: max(len(old), _SHORTEST_ID)]
-    return f"{prefix}_{secrets.token_hex(_TAIL // 2)}"
+def _new_call_id(old: str) -> str:
+    """Return an id that looks like the old one: providers want their own form, and none twice."""
+    head, dash, tail = old.rpartition("_")
+    length = max(len(tail), _SHORTEST_ID)
+    return head + dash + os.urandom((length + 1) // 2).hex()[:length]

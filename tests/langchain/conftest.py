@@ -1,66 +1,32 @@
-"""What the tests of the LangChain adapter share: the strings that real models send, and their keys."""
+"""LangChain's global cache, set for one test; a provider on this machine; nobody's API keys."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import pytest
-from langchain_core.caches import BaseCache
-from langchain_core.language_models import BaseLanguageModel
-from langchain_core.messages import BaseMessage
+from doubles.langchain_calls import provider as serving
+from langchain_core.globals import set_llm_cache
 
-from semcache_integrations.core.keys import Keyring, canonical_text
-from semcache_integrations.langchain.keys import request_of
+from semcache_integrations.langchain import LangChainSemanticCache
 
 
-class SeenError(Exception):
-    """Carries what a cache was asked out of the model's call, before the model is."""
+@pytest.fixture(autouse=True)
+def keys_of_nobody(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-nobody")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-nobody")
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_URL"):
+        monkeypatch.delenv(name, raising=False)
 
 
-class Onlooker(BaseCache):
-    def lookup(self, prompt: str, llm_string: str):
-        raise SeenError(prompt, llm_string)
-
-    def update(self, prompt: str, llm_string: str, return_val: object) -> None:
-        raise AssertionError("nothing was answered")
-
-    def clear(self, **kwargs: Any) -> None:
-        raise AssertionError("nobody asked for this")
+@pytest.fixture
+def adapter(cache):
+    """The adapter on the engine that every test uses, set as LangChain's global cache."""
+    one = LangChainSemanticCache(cache)
+    set_llm_cache(one)
+    yield one
+    set_llm_cache(None)
 
 
-def see(
-    model: BaseLanguageModel, messages: str | Sequence[BaseMessage] = "q", /, **kwargs: Any
-) -> tuple[str, str]:
-    """Return `prompt` and `llm_string` as LangChain itself makes them for this call."""
-    model.cache = Onlooker()
-    with pytest.raises(SeenError) as caught:
-        model.invoke(messages, **kwargs)
-    prompt, llm_string = caught.value.args
-    return prompt, llm_string
-
-
-def key_of(prompt: str, llm_string: str) -> tuple[str, str]:
-    """Return what must be equal for an exact hit; raises `UnkeyableError` where the engine would bypass."""
-    request = request_of(prompt, llm_string)
-    return Keyring().scope(request, ""), canonical_text(request.text)
-
-
-@pytest.fixture(name="see")
-def see_fixture() -> Callable[..., tuple[str, str]]:
-    return see
-
-
-@pytest.fixture(name="key")
-def key_fixture() -> Callable[..., tuple[str, str]]:
-    """The key of a call, through LangChain: `key(model, messages, **kwargs)`."""
-
-    def key(model: BaseLanguageModel, messages: Any = "q", /, **kwargs: Any) -> tuple[str, str]:
-        return key_of(*see(model, messages, **kwargs))
-
-    return key
-
-
-@pytest.fixture(name="key_of")
-def key_of_fixture() -> Callable[[str, str], tuple[str, str]]:
-    return key_of
+@pytest.fixture
+def provider():
+    with serving() as one:
+        yield one
