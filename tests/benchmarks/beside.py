@@ -1,0 +1,22 @@
+"""What the benchmarks share: a question, vectors, and the budgets that they are held to."""
+
+from __future__ import annotations
+
+import random
+
+QUESTION = (
+    "How do I reset my online banking password when I no longer have access to the phone number that I registered "
+    "with, and the branch is closed until Monday morning? Please give me all the steps."
+)[:200]
+
+
+def ours(benchmark, *, budget_us: float | None = None, ratio: float | None = None) -> None:
+    """Say that this benchmark is ours, and what it should reach."""
+    benchmark.extra_info.update(role="ours", budget_us=budget_us, ratio=ratio)
+
+
+def unit_vector(seed: int, dimension: int = 384) -> list[float]:
+    draw = random.Random(seed)
+    vector = [draw.gauss(0, 1) for _ in range(dimension)]
+    length = sum(value * value for value in vector) ** 0.5
+    return [value / length for value in vector]
