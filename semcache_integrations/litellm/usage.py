@@ -1,8 +1,8 @@
 """What a stream's token counts say: LiteLLM assembles an answer from chunks, and its counts betray how.
 
-The law: only a stream that the provider finished is kept. LiteLLM gives one that ended without a finish
-reason the reason `stop` all the same; but it counts its tokens itself, while a finished one carries the
-provider's counts, or zeros (measured on 1.106-1.108).
+The law: only a stream that the provider finished is kept. From 1.110 on LiteLLM itself fails on one that
+ends without a finish reason. Before, it gave such a stream the reason `stop` all the same; but it counted
+its tokens itself, while a finished one carried the provider's counts, or zeros (measured on 1.106-1.108).
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import litellm
+from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+
+_CUT_STREAMS_FAIL = hasattr(CustomStreamWrapper, "_should_fail_on_clean_eof")  # LiteLLM 1.110 and later
 
 
 def finished(body: Mapping[str, Any], model: str, messages: Sequence[Any]) -> dict[str, Any] | None:
@@ -25,7 +28,7 @@ def finished(body: Mapping[str, Any], model: str, messages: Sequence[Any]) -> di
     if choice["message"].get("tool_calls") and choice.get("finish_reason") == "stop":
         return None  # a finished one says `tool_calls`
     details = usage.get("completion_tokens_details") or {}
-    if usage.get("total_tokens") and not details.get("text_tokens"):
+    if usage.get("total_tokens") and (_CUT_STREAMS_FAIL or not details.get("text_tokens")):
         return dict(body)
     counted = _count(choice["message"], model, messages)
     if not usage.get("total_tokens"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 import litellm
 import pytest
@@ -147,8 +148,11 @@ async def test_a_stream_of_several_choices_is_not_kept(stream, upstream):
 
 @pytest.mark.parametrize("trouble", ["length", "content_filter", "no finish", "refusal", "empty"])
 async def test_an_incomplete_stream_is_not_kept(stream, upstream, trouble):
-    await stream(f"please be {trouble} with me")
-    await stream(f"please be {trouble} with me")
+    for _ in range(2):
+        with suppress(
+            litellm.exceptions.MidStreamFallbackError
+        ):  # from 1.110 on LiteLLM fails on a cut stream
+            await stream(f"please be {trouble} with me", max_retries=0)
     assert upstream.chats == 2
 
 
