@@ -27,7 +27,7 @@ from semcache_integrations.protocols import Embedder, Store, Verifier
 if TYPE_CHECKING:
     from semcache_integrations.backends.embedders import EmbedderLike
 
-_EMBEDDING_THREADS = 2  # onnxruntime releases the GIL; more sessions at once only slow each other down
+_EMBEDDING_THREADS = 4  # for embedders that ask somebody else
 _STORE_THREADS = 8
 _VERIFIER_THREADS = 4
 _ADMIN_S = 30.0  # for deleting and flushing, which people wait for
@@ -120,7 +120,9 @@ def assemble(
         breaker = Breaker(lambda state: on_change(name, state))
         return Side(name, error, breaker, Lane(name, threads) if threads else None, timeout_s)
 
-    embedding = side("embedder", EmbeddingError, _EMBEDDING_THREADS, config.embed_timeout_s)
+    embedding = side(
+        "embedder", EmbeddingError, 0 if encoder.in_process else _EMBEDDING_THREADS, config.embed_timeout_s
+    )
     storing = side("store", StoreError, 0 if keeper.in_process else _STORE_THREADS, config.lookup_budget_s)
     verifying = side("verifier", BackendError, _VERIFIER_THREADS, config.verify_timeout_s)
     judge = None if verifier is None else (verifier, verifying)

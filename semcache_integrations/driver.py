@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import math
 import queue
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
 from semcache_integrations.breaker import Breaker
 from semcache_integrations.core.errors import BackendError
 from semcache_integrations.core.flow import Embed, FetchExact, FindNearest, Flow, Op, Verify, Write
-from semcache_integrations.core.models import CacheEntry, Candidate
+from semcache_integrations.core.models import CacheEntry, Candidate, Vector
 from semcache_integrations.lanes import Lane
 from semcache_integrations.protocols import Embedder, Store, Verifier
 
 T = TypeVar("T")
+_LEAST_S = 0.001  # a flow that has used up its time still gets an answer that is there already
 _TIMEOUTS = (FutureTimeoutError, asyncio.TimeoutError, TimeoutError)  # three classes before Python 3.11
 
 
@@ -50,8 +52,8 @@ class Side:
         name: What messages call it.
         error: What its failures become.
         breaker: Stops asking it for a while after repeated failures.
-        lane: Threads for calls that may block; None runs them on the caller's thread.
-        timeout_s: Seconds that one call may take.
+        lane: Threads for calls that may block; None runs them on the caller's thread, unwatched.
+        timeout_s: Seconds that one call may take; for the store, all calls of one flow together.
     """
 
     def __init__(
@@ -63,8 +65,8 @@ class Side:
         self.lane = lane
         self.timeout_s = timeout_s
 
-    def perform(self, call: Call, timeout_s: float) -> object:
-        """Make a call within `timeout_s`.
+    def perform(self, call: Call, budget: Budget) -> object:
+        """Make a call within the time that this side has left.
 
         Raises:
             BackendError: this side's kind of it.
@@ -74,27 +76,30 @@ class Side:
             if self.lane is None:
                 answer = call.function(*call.args)
             else:
-                answer = self.lane.submit(call.function, *call.args).result(timeout_s)
+                with budget.of(self) as timeout_s:
+                    answer = self.lane.submit(call.function, *call.args).result(timeout_s)
             call.check(answer)
         except Exception as error:
-            raise self._failure(error, timeout_s) from error
+            raise self._failure(error) from error
         self.breaker.succeeded()
         return answer
 
-    async def aperform(self, call: Call, timeout_s: float) -> object:
+    async def aperform(self, call: Call, budget: Budget) -> object:
         """Async twin of `perform`, through the backend's own coroutine if it has one."""
         self._admit()
         try:
             if call.native is not None:
-                answer = await asyncio.wait_for(call.native(*call.args), timeout_s)
+                with budget.of(self) as timeout_s:
+                    answer = await asyncio.wait_for(call.native(*call.args), timeout_s)
             elif self.lane is None:
                 answer = call.function(*call.args)
             else:
-                waiting = asyncio.wrap_future(self.lane.submit(call.function, *call.args))
-                answer = await asyncio.wait_for(waiting, timeout_s)
+                with budget.of(self) as timeout_s:
+                    waiting = asyncio.wrap_future(self.lane.submit(call.function, *call.args))
+                    answer = await asyncio.wait_for(waiting, timeout_s)
             call.check(answer)
         except Exception as error:
-            raise self._failure(error, timeout_s) from error
+            raise self._failure(error) from error
         self.breaker.succeeded()
         return answer
 
@@ -102,33 +107,41 @@ class Side:
         if not self.breaker.allows():
             raise self.error(f"the {self.name} is resting after repeated failures")
 
-    def _failure(self, error: Exception, timeout_s: float) -> BackendError:
+    def _failure(self, error: Exception) -> BackendError:
         """Map whatever a plug-in raised; its own text may hold prompts, so only its type is passed on."""
         self.breaker.failed()
         if isinstance(error, self.error):
             return error
         if isinstance(error, _TIMEOUTS):
-            return self.error(f"the {self.name} gave no answer within {timeout_s:.3g} s")
+            return self.error(f"the {self.name} gave no answer in time ({self.timeout_s:.3g} s)")
         if isinstance(error, queue.Full):
             return self.error(f"the {self.name} has too many calls waiting")
         return self.error(f"the {self.name} failed: {type(error).__name__}")
 
 
-class _Clock:
-    """Seconds that the store has left in one flow."""
+class Budget:
+    """The time that one flow may take: what the store has left of its own, and every other side's per call.
+
+    Args:
+        store: Whose time is counted over the whole flow.
+        total_s: Seconds that it has in all.
+    """
 
     __slots__ = ("_left_s", "_store")
 
-    def __init__(self, budget_s: float, store: Side) -> None:
-        self._left_s = budget_s
+    def __init__(self, store: Side, total_s: float) -> None:
         self._store = store
+        self._left_s = total_s
 
-    def timeout_s(self, side: Side) -> float:
-        return max(0.001, self._left_s) if side is self._store else side.timeout_s
-
-    def charge(self, side: Side, seconds: float) -> None:
-        if side is self._store:
-            self._left_s -= seconds
+    @contextmanager
+    def of(self, side: Side) -> Iterator[float]:
+        """Give the seconds that a call of this side may take now, and count what it took."""
+        started = perf_counter()
+        try:
+            yield max(_LEAST_S, self._left_s) if side is self._store else side.timeout_s
+        finally:
+            if side is self._store:
+                self._left_s -= perf_counter() - started
 
 
 class Driver:
@@ -149,47 +162,48 @@ class Driver:
         encoder, embedding = embedder
         keeper, storing = store
         self._dimension = encoder.dimension
+        self._recall = encoder.recall
         self._storing = storing
         self._fetch = (storing, keeper.get, _native(keeper, "aget"), _check_entry)
         self._search = (storing, keeper.search, _native(keeper, "asearch"), _check_candidates)
         self._write = (storing, keeper.put, _native(keeper, "aput"), _check_nothing)
         self._embed = (embedding, encoder.embed, _native(encoder, "aembed"), self._check_vector)
+        remembering = Side(embedding.name, embedding.error, embedding.breaker, None, embedding.timeout_s)
+        self._remembered = (remembering, _itself, None, self._check_vector)
         if verifier is not None:
             judge, judging = verifier
             self._verify = (judging, judge.verify, _native(judge, "averify"), _check_bool)
 
     def run(self, steps: Flow[T], budget_s: float | None = None) -> T:
         """Run a flow on this thread; the store may take `budget_s` seconds in all."""
-        clock = _Clock(budget_s or self._storing.timeout_s, self._storing)
+        budget = Budget(self._storing, budget_s or self._storing.timeout_s)
         try:
             op = next(steps)
             while True:
-                call, started = self._plan(op), perf_counter()
+                call = self._plan(op)
                 try:
-                    answer = call.side.perform(call, clock.timeout_s(call.side))
+                    answer = call.side.perform(call, budget)
                 except BackendError as error:
                     op = steps.throw(error)
                 else:
                     op = steps.send(answer)
-                clock.charge(call.side, perf_counter() - started)
         except StopIteration as stop:
             result: T = stop.value
             return result
 
     async def arun(self, steps: Flow[T], budget_s: float | None = None) -> T:
         """Async twin of `run`."""
-        clock = _Clock(budget_s or self._storing.timeout_s, self._storing)
+        budget = Budget(self._storing, budget_s or self._storing.timeout_s)
         try:
             op = next(steps)
             while True:
-                call, started = self._plan(op), perf_counter()
+                call = self._plan(op)
                 try:
-                    answer = await call.side.aperform(call, clock.timeout_s(call.side))
+                    answer = await call.side.aperform(call, budget)
                 except BackendError as error:
                     op = steps.throw(error)
                 else:
                     op = steps.send(answer)
-                clock.charge(call.side, perf_counter() - started)
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -198,7 +212,8 @@ class Driver:
         if isinstance(op, FetchExact):
             return Call(*self._fetch, (op.namespace, op.entry_id))
         if isinstance(op, Embed):
-            return Call(*self._embed, (op.text,))
+            known = self._known(op.text)
+            return Call(*self._embed, (op.text,)) if known is None else Call(*self._remembered, (known,))
         if isinstance(op, FindNearest):
             return Call(*self._search, (op.namespace, op.vector, op.limit))
         if isinstance(op, Write):
@@ -206,6 +221,12 @@ class Driver:
         if isinstance(op, Verify):
             return Call(*self._verify, (op.request, op.candidate))
         raise TypeError(f"nobody performs {type(op).__name__}")
+
+    def _known(self, text: str) -> Vector | None:
+        try:
+            return self._recall(text)
+        except Exception:  # noqa: BLE001 - a plug-in's memory is no reason to fail: it is asked to embed instead
+            return None
 
     def _check_vector(self, answer: object) -> None:
         if answer is None:
@@ -221,6 +242,10 @@ def _native(backend: object, name: str) -> Callable[..., Awaitable[Any]] | None:
     method = getattr(backend, name)
     default = any(getattr(base, name, None) is method.__func__ for base in (Embedder, Store, Verifier))
     return None if default else method
+
+
+def _itself(vector: Vector) -> Vector:
+    return vector
 
 
 def _check_entry(answer: object) -> None:

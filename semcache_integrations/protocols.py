@@ -28,6 +28,8 @@ class Embedder(Protocol):
     name: str
     """Identity of the vector space, variant included: another name never meets these vectors."""
     dimension: int
+    in_process: bool = False
+    """True if `embed` computes here and never waits for anybody: it then runs on the caller's thread."""
 
     @abstractmethod
     def embed(self, text: str) -> Vector | None:
@@ -40,6 +42,14 @@ class Embedder(Protocol):
             EmbeddingError: the encoder failed.
         """
         ...
+
+    def recall(self, text: str) -> Vector | None:
+        """Return the vector of a text that was embedded lately, at once, or None; asked before `embed`.
+
+        It must not block: it runs on the caller's thread, so that look-up and store embed once.
+        """
+        del text
+        return None
 
     async def aembed(self, text: str) -> Vector | None:
         """Async twin of `embed`."""

@@ -82,6 +82,11 @@ class _Adapter(Embedder):
             answer = self._ask(text)
         return self._keep(text, answer)
 
+    def recall(self, text: str) -> list[float] | None:
+        """Return the vector of a text that was embedded lately, or None."""
+        known = self._memo.get(text)
+        return None if isinstance(known, NotRemembered) else known
+
     async def aembed(self, text: str) -> list[float] | None:
         """Async twin of `embed`."""
         known = self._known(text)

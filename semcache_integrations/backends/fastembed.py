@@ -43,6 +43,8 @@ class FastEmbedEmbedder(Embedder):
         ConfigurationError: The model is not on this machine; the message names the command that installs it.
     """
 
+    in_process = True
+
     def __init__(
         self,
         model: str = DEFAULT_EMBEDDING_MODEL,
@@ -90,6 +92,11 @@ class FastEmbedEmbedder(Embedder):
         vector = self.load().embed(text)
         self._memo.put(text, vector)
         return vector
+
+    def recall(self, text: str) -> list[float] | None:
+        """Return the vector of a text that was embedded lately, or None."""
+        known = self._memo.get(text)
+        return None if isinstance(known, NotRemembered) else known
 
     async def aembed(self, text: str) -> list[float] | None:
         """Async twin of `embed`: what is remembered at once, the rest on a few threads of its own."""

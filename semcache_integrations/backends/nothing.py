@@ -13,6 +13,7 @@ class NoEmbedder(Embedder):
 
     name = "none"
     dimension = 0
+    in_process = True
 
     def embed(self, text: str) -> Vector | None:
         """Return None."""

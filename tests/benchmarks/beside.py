@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import numpy as np
 
 QUESTION = (
     "How do I reset my online banking password when I no longer have access to the phone number that I registered "
@@ -15,8 +15,7 @@ def ours(benchmark, *, budget_us: float | None = None, ratio: float | None = Non
     benchmark.extra_info.update(role="ours", budget_us=budget_us, ratio=ratio)
 
 
-def unit_vector(seed: int, dimension: int = 384) -> list[float]:
-    draw = random.Random(seed)
-    vector = [draw.gauss(0, 1) for _ in range(dimension)]
-    length = sum(value * value for value in vector) ** 0.5
-    return [value / length for value in vector]
+def unit_vectors(count: int, dimension: int = 384) -> list[list[float]]:
+    drawn = np.random.default_rng(7).normal(size=(count, dimension))
+    vectors: list[list[float]] = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).tolist()
+    return vectors

@@ -19,6 +19,7 @@ vector = cache._backends.embedder.embed("a question")
 cache._backends.embedder.embed = lambda text: vector  # 10,000 embeddings would only take time
 for number in range(10_000):
     cache.put(f"question {number}", "x" * 800)
+cache.flush()
 print(psutil.Process().memory_info().rss)
 """
 
