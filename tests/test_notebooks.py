@@ -1,0 +1,27 @@
+"""Notebooks are true: each runs from top to bottom, and was committed with its outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.model
+@pytest.mark.filterwarnings("ignore")  # of the kernel's own machinery
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_prints_what_it_printed(path, minilm):
+    notebook = nbformat.read(path, as_version=4)
+    printed = texts(notebook)
+    assert printed
+    NotebookClient(notebook, timeout=120).execute()
+    assert texts(notebook) == printed
+
+
+def texts(notebook) -> list[str]:
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return [output.text for output in outputs if output.output_type == "stream"]
