@@ -67,7 +67,10 @@ def _bar(console: Console) -> Progress:
 
 
 def _table(results: Sequence[Result]) -> Table:
-    table = Table(title="What the callers saw")
+    table = Table(
+        title="What the callers saw",
+        caption="The cache restarts half-way: what was on disk is the exact tier.",
+    )
     for column, justify in (
         ("", "left"),
         ("tier", "left"),
@@ -115,7 +118,7 @@ def _summary(result: Result) -> str:
 
 
 def _show_wrong(console: Console, results: Sequence[Result]) -> None:
-    """Be honest about the wrong ones: show some of them."""
+    """Show some of the wrong hits, if there are any."""
     seen = {answer.question.text: answer for result in results for answer in result.wrong_hits}
     for answer in list(seen.values())[:_SHOWN_WRONG]:
         asked, got = escape(answer.question.text), escape(answer.text)

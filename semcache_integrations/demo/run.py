@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 
 from semcache_integrations.cache import SemanticCache
 from semcache_integrations.demo.traffic import Question, answer_of, load_traffic
@@ -84,7 +85,7 @@ def run(
     latency_s: float = 0.7,
     progress: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Send the traffic through one framework with a fresh cache.
+    """Send the traffic through one framework with a fresh cache on disk, which restarts half-way.
 
     Args:
         framework: `LangChain` or `LiteLLM`.
@@ -99,14 +100,17 @@ def run(
     traffic = load_traffic(limit)
     label_of = {question.text: question.label for question in traffic}
     latency = Latency(median_s=latency_s, sigma=0.35, seed=7) if latency_s else None
+    half = (len(traffic) + 1) // 2
+    answers: list[Answer] = []
     with (
-        SemanticCache() as cache,
+        TemporaryDirectory(prefix="semcache-demo-") as folder,
         FakeUpstream(answer=lambda text: answer_of(label_of[text]), latency=latency) as upstream,
     ):
-        cache.get("warm up")  # loads the model, which a service does before it takes traffic
-        ask = _FRAMEWORKS[framework](cache, upstream.url)
         started = time.perf_counter()
-        answers = _ask_all(ask, traffic, workers, progress)
+        for part in (traffic[:half], traffic[half:]):  # the restart between them shows what is on disk
+            with SemanticCache(path=folder) as cache:
+                cache.get("warm up")  # loads the model, which a service does before it takes traffic
+                answers += _ask_all(_FRAMEWORKS[framework](cache, upstream.url), part, workers, progress)
         return Result(framework, answers, upstream.count, time.perf_counter() - started)
 
 
