@@ -236,7 +236,7 @@ def _last_turn(turn: object) -> tuple[str, object, bool]:
     content = turn.get("content")
     rest = {name: value for name, value in turn.items() if name not in {"content", "role"}}
     if isinstance(content, str):
-        return content, rest or None, True
+        return content, rest or None, _is_one_line(content)
     if not isinstance(content, list) or not content:
         return "", turn, False
     *before, last = content
@@ -247,7 +247,15 @@ def _last_turn(turn: object) -> tuple[str, object, bool]:
     marks = {name: value for name, value in last.items() if name not in {"type", "text"}}
     if marks:
         rest["marks"] = marks
-    return last["text"], rest or None, all(_is_text(part) for part in before)
+    return last["text"], rest or None, _is_one_line(last["text"]) and all(_is_text(part) for part in before)
+
+
+def _is_one_line(text: str) -> bool:
+    """Whether the text is neither blank nor several lines.
+
+    Several lines are a template that was filled in, or a document: embedded, one looks like the other.
+    """
+    return len(text.strip().splitlines()) == 1
 
 
 def _is_text(part: object) -> bool:
