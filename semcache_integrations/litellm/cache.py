@@ -23,6 +23,7 @@ from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Lookup
 from semcache_integrations.core.replay import Replay, Strategy
 from semcache_integrations.litellm import answers
+from semcache_integrations.litellm.ambient import ambient
 from semcache_integrations.litellm.exact import ExactTier
 from semcache_integrations.litellm.keys import chat_request, embedding_request
 from semcache_integrations.litellm.stream import ReplayStream
@@ -116,7 +117,8 @@ class LiteLLMSemanticCache(Cache):
             return None
         build = chat_request if "messages" in arguments else embedding_request
         try:
-            return build(arguments, tenant=self._tenant, secret=self._secret)
+            asked = {**arguments, **ambient(arguments)}
+            return build(asked, tenant=self._tenant, secret=self._secret)
         except UnkeyableError as error:
             log.debug("not cached: %s", error)
             return None

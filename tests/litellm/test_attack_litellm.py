@@ -38,3 +38,55 @@ def test_a_question_of_one_line_may_be_reworded_also_after_a_document_that_stays
     about("line\nline", "What is the capital of France?")
     assert about("line\nline", "the capital of france is what")["tier"] == "semantic"
     assert about("line\nlines", "the capital of france is what") is None
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4o-mini", "gpt-4o-mini"])
+@pytest.mark.parametrize("name", ["OPENAI_API_BASE", "OPENAI_BASE_URL", "api_base"])
+def test_a_server_that_the_call_does_not_name_is_keyed(ask, upstream, monkeypatch, name, model):
+    """One kept directory serves a process at the provider and one at a local model."""
+    call = {"model": model, "api_base": None}
+    set_ambient(monkeypatch, name, upstream.url)
+    ask("q", **call)
+    assert ask("q", **call)["tier"] == "hash"
+    set_ambient(monkeypatch, name, upstream.url + "/")
+    assert ask("q", **call) is None
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "api_key", "openai_key"])
+def test_a_credential_that_the_call_does_not_name_is_keyed_as_one_that_it_names(ask, monkeypatch, name):
+    set_ambient(monkeypatch, name, "sk-one")
+    ask("q", api_key=None)
+    assert ask("q", api_key=None)["tier"] == "hash"
+    set_ambient(monkeypatch, name, "sk-two")
+    assert ask("q", api_key=None) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("ANTHROPIC_API_BASE", "anthropic/claude-sonnet-4-5"),
+        ("ANTHROPIC_BASE_URL", "claude-sonnet-4-5"),
+        ("OLLAMA_API_BASE", "ollama_chat/llama3"),
+        ("HOSTED_VLLM_API_BASE", "hosted_vllm/llama3"),
+    ],
+)
+def test_each_providers_own_variables_are_keyed(ask, monkeypatch, name, model):
+    call = {"model": model, "api_base": None, "mock_response": "an answer"}
+    ask("q", **call)
+    assert ask("q", **call)["tier"] == "hash"
+    monkeypatch.setenv(name, "http://gateway")
+    assert ask("q", **call) is None
+
+
+def test_what_a_call_names_itself_hides_what_its_surroundings_say(ask, monkeypatch):
+    ask("q")
+    for name in ("OPENAI_API_BASE", "OPENAI_API_KEY", "api_base", "api_key", "ANTHROPIC_API_KEY"):
+        set_ambient(monkeypatch, name, "http://elsewhere")
+    assert ask("q")["tier"] == "hash"
+
+
+def set_ambient(monkeypatch, name, value):
+    if name.isupper():
+        monkeypatch.setenv(name, value)
+    else:
+        monkeypatch.setattr(litellm, name, value)
