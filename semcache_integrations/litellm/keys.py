@@ -118,21 +118,29 @@ def chat_request(arguments: Mapping[str, object], *, tenant: str = "", secret: b
 
 
 def embedding_request(
-    arguments: Mapping[str, object], *, tenant: str = "", secret: bytes = b""
+    arguments: Mapping[str, object], *, tenant: str = "", secret: bytes = b"", one_of_many: bool = False
 ) -> CacheRequest:
     """Return the request behind an `embedding` call or behind one input of an `aembedding` call: exact only.
 
+    Args:
+        arguments: As for `chat_request`.
+        tenant: As for `chat_request`.
+        secret: As for `chat_request`.
+        one_of_many: Whether a vector is kept, as `aembedding` does, or a whole response: they share no key.
+
     Raises:
-        UnkeyableError: something in the arguments has no canonical form.
+        UnkeyableError: something in the arguments has no canonical form, or the input is a piece of one.
     """
     if "input" not in arguments:
         raise UnkeyableError("an embedding call needs an input")
+    if one_of_many and isinstance(arguments["input"], int):
+        raise UnkeyableError("a list of tokens is one input, and LiteLLM takes each token for one")
     return CacheRequest(
         text="",  # nothing may be reworded
         model=_model(arguments),
         context=_frozen([_call(arguments, secret), _canonical(arguments["input"])]),
         tenant=tenant,
-        dialect="litellm.embedding",
+        dialect="litellm.embedding.input" if one_of_many else "litellm.embedding",
         controls=controls(arguments, semantic=False),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import litellm
 import pytest
 
@@ -90,3 +92,29 @@ def set_ambient(monkeypatch, name, value):
         monkeypatch.setenv(name, value)
     else:
         monkeypatch.setattr(litellm, name, value)
+
+
+async def written():
+    """LiteLLM writes embeddings in tasks of its own, after it has returned the answer."""
+    await asyncio.sleep(0.05)
+    await asyncio.gather(*litellm.caching.caching_handler._PENDING_CACHE_WRITES)
+
+
+@pytest.mark.parametrize("item", ["q", [1, 2]], ids=["text", "tokens"])
+async def test_one_async_input_and_a_whole_sync_response_never_stand_for_each_other(cache, target, item):
+    """`aembedding` keeps single vectors; given one for a response, LiteLLM raises into the user's call."""
+    many = item if isinstance(item, str) else [item]
+    for _ in range(2):
+        kept = await litellm.aembedding(input=many, **target)
+        await written()
+        whole = litellm.embedding(input=item, **target)
+        assert type(whole) is type(kept) is litellm.EmbeddingResponse
+    assert kept._hidden_params["cache_hit"] is whole._hidden_params["cache_hit"] is True
+
+
+async def test_a_list_of_tokens_is_not_kept_token_by_token(cache, target, upstream):
+    """It is one input: with one of its tokens found, LiteLLM asks for the others and cannot join the two."""
+    for tokens in ([1], [1, 2, 3], [1, 2, 3]):
+        await litellm.aembedding(input=tokens, **target)
+        await written()
+    assert [body["input"] for body in upstream.bodies] == [[1], [1, 2, 3], [1, 2, 3]]
