@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 
 import litellm
 import pytest
@@ -118,3 +120,13 @@ async def test_a_list_of_tokens_is_not_kept_token_by_token(cache, target, upstre
         await litellm.aembedding(input=tokens, **target)
         await written()
     assert [body["input"] for body in upstream.bodies] == [[1], [1, 2, 3], [1, 2, 3]]
+
+
+def test_a_hit_can_be_copied_and_pickled(cache, target):
+    call = {**target, "messages": [{"role": "user", "content": "q"}]}
+    litellm.completion(**call)
+    hit = litellm.completion(**call)
+    assert copy.deepcopy(hit) == hit
+    pickled = pickle.loads(pickle.dumps(hit._hidden_params))
+    assert pickled == hit._hidden_params
+    assert type(pickled["cache_key"]) is str
