@@ -37,6 +37,7 @@ _UNKEYED = frozenset(
         ),
         # how an answer is delivered, not what it says
         *("stream", "stream_options", "stream_timeout", "stream_chunk_size", "complete_response"),
+        "_litellm_strip_stream_usage",  # the proxy asked for the usage, and takes it out again itself
         # how hard LiteLLM tries
         *("timeout", "request_timeout", "force_timeout", "client_side_timeout", "mock_timeout", "ssl_verify"),
         *(

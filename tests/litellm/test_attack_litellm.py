@@ -130,3 +130,10 @@ def test_a_hit_can_be_copied_and_pickled(cache, target):
     pickled = pickle.loads(pickle.dumps(hit._hidden_params))
     assert pickled == hit._hidden_params
     assert type(pickled["cache_key"]) is str
+
+
+def test_the_proxys_streams_share_with_its_plain_calls_and_with_streams_that_asked_for_the_usage(ask):
+    """The proxy marks a stream whose usage it will take out again, on its way to the client."""
+    ask("q")
+    asked = {"_litellm_strip_stream_usage": True, "stream_options": {"include_usage": True}}
+    assert ask("q", **asked)["tier"] == "hash"
