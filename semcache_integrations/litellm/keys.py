@@ -67,6 +67,7 @@ _UNKEYED = frozenset(
         *("mock_delay", "stream_response", "fastest_response", "secret_fields", "user_api_key_dict"),
         # the Router's own state
         *("_context_compaction_state", "_router_weights", "allow_client_keepalive_override"),
+        *("fallback_depth", "max_fallbacks"),
     }
 )
 _DEFAULTS: Mapping[str, object] = {"n": 1, "extra_body": {}, "logprobs": False}

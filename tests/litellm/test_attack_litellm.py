@@ -137,3 +137,20 @@ def test_the_proxys_streams_share_with_its_plain_calls_and_with_streams_that_ask
     ask("q")
     asked = {"_litellm_strip_stream_usage": True, "stream_options": {"include_usage": True}}
     assert ask("q", **asked)["tier"] == "hash"
+
+
+def test_a_fallbacks_answer_is_kept_for_those_who_ask_its_model(cache, target, upstream):
+    broken = {**target, "mock_response": "litellm.InternalServerError"}
+    router = litellm.Router(
+        model_list=[
+            {"model_name": "first", "litellm_params": broken},
+            {"model_name": "second", "litellm_params": {**target, "model": "openai/other"}},
+        ],
+        fallbacks=[{"first": ["second"]}],
+        num_retries=0,
+        cache_responses=True,
+    )
+    messages = [{"role": "user", "content": "q"}]
+    assert router.completion("first", messages).model == "other"
+    assert router.completion("second", messages)._hidden_params["semcache"]["tier"] == "hash"
+    assert upstream.chats == 1
