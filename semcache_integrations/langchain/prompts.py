@@ -105,7 +105,15 @@ def _conversation(messages: list[_Json]) -> Prompt:
     text, alone = _take_text(last) if last["role"] == "user" else ("", False)
     agentic = any("calls" in turn or turn["role"] in ("tool", "function") for turn in turns)
     context = None if len(turns) == 1 and len(last) == 1 else turns
-    return Prompt(text, context, alone and not agentic and bool(text.strip()), CHAT_DIALECT)
+    return Prompt(text, context, alone and not agentic and _is_one_line(text), CHAT_DIALECT)
+
+
+def _is_one_line(text: str) -> bool:
+    """Whether the text is neither blank nor several lines.
+
+    Several lines are a template that was filled in, or a document: embedded, one looks like the other.
+    """
+    return len(text.strip().splitlines()) == 1
 
 
 def _turn(message: _Json, calls: dict[str, int]) -> _Json:
@@ -222,10 +230,7 @@ def _stable(value: Any) -> Any:  # Any: JSON in, the same JSON out
 
 
 def _plain_text(prompt: str) -> Prompt:
-    """Let a single line be reworded, or the last turn of a conversation that LangChain wrote out line by line.
-
-    Several lines are a template that was filled in, or a document: embedded, one looks like the other.
-    """
+    """Let a single line be reworded, or the last turn of a conversation that LangChain wrote out line by line."""
     body = prompt.rstrip()
     head, _, line = body.rpartition("\n")
     spoken = _SPEAKER.fullmatch(line)

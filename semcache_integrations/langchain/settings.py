@@ -77,7 +77,8 @@ _TOOLS = frozenset(
 )
 _STATE_ELSEWHERE = ("conversation", "container", "reuse_last_container")
 _JSON = json.JSONDecoder()
-_SDK_BASE_URL = "OPENAI_BASE_URL"  # the OpenAI SDK obeys it, and LangChain leaves it out of its key
+# a chat model's key shows the first, a text model's neither; the second is the OpenAI SDK's
+_SDK_BASE_URLS = ("OPENAI_API_BASE", "OPENAI_BASE_URL")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +129,9 @@ def read_model(llm_string: str) -> Model:
     model = reading.model
     if reading.classes:
         model = _with_schemas(llm_string, tuple(find_class(name) for name in reading.classes))
-    base_url = os.environ.get(_SDK_BASE_URL) if reading.follows_environment else None
+    base_url = (
+        next(filter(None, map(os.environ.get, _SDK_BASE_URLS)), "") if reading.follows_environment else ""
+    )
     return _redirected(model, base_url) if base_url else model
 
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, NamedTuple, cast, get_args
 
 from litellm.caching.base_cache import BaseCache
@@ -23,6 +24,7 @@ from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Lookup
 from semcache_integrations.core.replay import Replay, Strategy
 from semcache_integrations.litellm import answers
+from semcache_integrations.litellm.ambient import ambient
 from semcache_integrations.litellm.exact import ExactTier
 from semcache_integrations.litellm.keys import chat_request, embedding_request
 from semcache_integrations.litellm.stream import ReplayStream
@@ -42,6 +44,7 @@ CALL_TYPES: Final = ("completion", "acompletion", "embedding", "aembedding")
 
 
 _STRATEGIES = frozenset(get_args(Strategy))
+_EMBEDDING_REQUESTS = embedding_request, partial(embedding_request, one_of_many=True)
 
 
 class _Order(NamedTuple):
@@ -112,11 +115,13 @@ class LiteLLMSemanticCache(Cache):
 
     def _request(self, arguments: Mapping[str, Any]) -> CacheRequest | None:
         """Return the request behind a call, or None for a call that is not to be cached."""
-        if not self._is_ours(arguments) or _endpoint(arguments) not in CALL_TYPES:
+        endpoint = _endpoint(arguments)
+        if not self._is_ours(arguments) or endpoint not in CALL_TYPES:
             return None
-        build = chat_request if "messages" in arguments else embedding_request
+        build = chat_request if "messages" in arguments else _EMBEDDING_REQUESTS[endpoint == "aembedding"]
         try:
-            return build(arguments, tenant=self._tenant, secret=self._secret)
+            asked = {**arguments, **ambient(arguments)}
+            return build(asked, tenant=self._tenant, secret=self._secret)
         except UnkeyableError as error:
             log.debug("not cached: %s", error)
             return None

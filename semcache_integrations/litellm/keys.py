@@ -37,6 +37,7 @@ _UNKEYED = frozenset(
         ),
         # how an answer is delivered, not what it says
         *("stream", "stream_options", "stream_timeout", "stream_chunk_size", "complete_response"),
+        "_litellm_strip_stream_usage",  # the proxy asked for the usage, and takes it out again itself
         # how hard LiteLLM tries
         *("timeout", "request_timeout", "force_timeout", "client_side_timeout", "mock_timeout", "ssl_verify"),
         *(
@@ -66,6 +67,7 @@ _UNKEYED = frozenset(
         *("mock_delay", "stream_response", "fastest_response", "secret_fields", "user_api_key_dict"),
         # the Router's own state
         *("_context_compaction_state", "_router_weights", "allow_client_keepalive_override"),
+        *("fallback_depth", "max_fallbacks"),
     }
 )
 _DEFAULTS: Mapping[str, object] = {"n": 1, "extra_body": {}, "logprobs": False}
@@ -118,21 +120,29 @@ def chat_request(arguments: Mapping[str, object], *, tenant: str = "", secret: b
 
 
 def embedding_request(
-    arguments: Mapping[str, object], *, tenant: str = "", secret: bytes = b""
+    arguments: Mapping[str, object], *, tenant: str = "", secret: bytes = b"", one_of_many: bool = False
 ) -> CacheRequest:
     """Return the request behind an `embedding` call or behind one input of an `aembedding` call: exact only.
 
+    Args:
+        arguments: As for `chat_request`.
+        tenant: As for `chat_request`.
+        secret: As for `chat_request`.
+        one_of_many: Whether a vector is kept, as `aembedding` does, or a whole response: they share no key.
+
     Raises:
-        UnkeyableError: something in the arguments has no canonical form.
+        UnkeyableError: something in the arguments has no canonical form, or the input is a piece of one.
     """
     if "input" not in arguments:
         raise UnkeyableError("an embedding call needs an input")
+    if one_of_many and isinstance(arguments["input"], int):
+        raise UnkeyableError("a list of tokens is one input, and LiteLLM takes each token for one")
     return CacheRequest(
         text="",  # nothing may be reworded
         model=_model(arguments),
         context=_frozen([_call(arguments, secret), _canonical(arguments["input"])]),
         tenant=tenant,
-        dialect="litellm.embedding",
+        dialect="litellm.embedding.input" if one_of_many else "litellm.embedding",
         controls=controls(arguments, semantic=False),
     )
 
@@ -236,7 +246,7 @@ def _last_turn(turn: object) -> tuple[str, object, bool]:
     content = turn.get("content")
     rest = {name: value for name, value in turn.items() if name not in {"content", "role"}}
     if isinstance(content, str):
-        return content, rest or None, True
+        return content, rest or None, _is_one_line(content)
     if not isinstance(content, list) or not content:
         return "", turn, False
     *before, last = content
@@ -247,7 +257,15 @@ def _last_turn(turn: object) -> tuple[str, object, bool]:
     marks = {name: value for name, value in last.items() if name not in {"type", "text"}}
     if marks:
         rest["marks"] = marks
-    return last["text"], rest or None, all(_is_text(part) for part in before)
+    return last["text"], rest or None, _is_one_line(last["text"]) and all(_is_text(part) for part in before)
+
+
+def _is_one_line(text: str) -> bool:
+    """Whether the text is neither blank nor several lines.
+
+    Several lines are a template that was filled in, or a document: embedded, one looks like the other.
+    """
+    return len(text.strip().splitlines()) == 1
 
 
 def _is_text(part: object) -> bool:

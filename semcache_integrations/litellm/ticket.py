@@ -50,6 +50,15 @@ class Ticket(str):
         ticket._length = len(subject) if isinstance(subject, list) else 0
         return ticket
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self  # LiteLLM shows it in the answer's metadata, and users copy answers
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)  # a pickled answer carries the name alone: no request, no messages
+
     @property
     def turns(self) -> list[object]:
         """The messages of the call, without those that were appended since."""
