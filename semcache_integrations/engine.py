@@ -53,7 +53,7 @@ class Asked(NamedTuple):
 
     ask: flow.Ask
     key: HashKey
-    epoch: int
+    generation: int
 
 
 class Engine:
@@ -90,7 +90,6 @@ class Engine:
             self._policy, self._keyring, semantic=not self.config.hash_only, verifies=verifier is not None
         )
         self._local_ttl_s = local_ttl_s(self.config)
-        self._epoch = 0
         self._next_sweep = clock() + _SWEEP_EVERY_S
         self._finalizer = weakref.finalize(self, self._backends.close)
 
@@ -134,14 +133,15 @@ class Engine:
         try:
             scope = self._keyring.scope(request, (tenant, said.tenant) if said.tenant else tenant)
             key = (scope, canonical_text(request.text))
+            generation = self._hash.generation  # before the slot is read
             slot = self._hash.get(key, now)
             if slot is not None and (
                 request.controls is DEFAULT_CONTROLS or self._serves(slot, request.controls, now)
             ):
                 if now >= slot.renew_at:
-                    self._keep(key, slot.hit, now)
+                    self._keep_again(key, slot.hit, now, generation)
                 return slot.hit
-            return Asked(self._ask(request, key, _readable(tenant, said)), key, self._epoch)
+            return Asked(self._ask(request, key, _readable(tenant, said)), key, generation)
         except UnkeyableError as error:
             return Miss("unkeyable", detail=str(error))
 
@@ -171,16 +171,17 @@ class Engine:
         )
 
     def _settle(self, asked: Asked, found: Lookup, now: float) -> Lookup:
-        """Promote what the backends found into memory, unless something was invalidated meanwhile."""
-        if isinstance(found, Hit) and asked.epoch == self._epoch:
-            self._keep(asked.key, found, now)
+        """Promote what the backends found into memory."""
+        if isinstance(found, Hit):
+            self._keep_again(asked.key, found, now, asked.generation)
         return found
 
-    def _keep(self, key: HashKey, hit: Hit, now: float) -> None:
-        """Keep a hit in memory, its sliding TTL renewed."""
+    def _keep_again(self, key: HashKey, hit: Hit, now: float, generation: int) -> None:
+        """Keep a hit in memory, its sliding TTL renewed, unless it was invalidated or overwritten meanwhile."""
         entry = self._renewed(hit.entry, now)
+        kept = Hit(entry, hit.similarity, "hash")
         deadline = min(entry.expires_at, now + self._local_ttl_s)
-        self._hash.put(key, Hit(entry, hit.similarity, "hash"), deadline, self._policy.renew_at(entry))
+        self._hash.put_again(key, kept, deadline, self._policy.renew_at(entry), generation)
 
     def _renewed(self, entry: CacheEntry, now: float) -> CacheEntry:
         """Renew a sliding TTL once half of it is used up: here, and off the caller's path in the store."""
@@ -245,7 +246,8 @@ class Engine:
         except UnkeyableError:
             self._recorder.counted("unkeyable")
             return None
-        self._keep(key, Hit(entry, 1.0, "hash"), now)
+        deadline = min(entry.expires_at, now + self._local_ttl_s)
+        self._hash.put(key, Hit(entry, 1.0, "hash"), deadline, self._policy.renew_at(entry))
         return ask, entry
 
     def _write(self, ask: flow.Ask, entry: CacheEntry) -> CacheEntry | None:
@@ -296,7 +298,6 @@ class Engine:
 
     def _forget(self, selector: Selector) -> int:
         """Drop entries from memory, and keep look-ups that are under way from bringing them back."""
-        self._epoch += 1
         return self._hash.remove(selector)
 
     # -- telling ----------------------------------------------------------------------------------

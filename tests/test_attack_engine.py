@@ -1,0 +1,98 @@
+"""Rules of the engine that an attacker broke once: each test states the rule and failed before its fix."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from semcache_integrations import CacheRequest, SemanticCache
+from semcache_integrations.core.models import Selector
+from semcache_integrations.testing import HashingEmbedder, MemoryStore
+
+ASKED = "what is the capital city of France"
+REWORDED = "the capital city of France is what"
+
+
+def test_a_promoted_answer_never_outlives_its_overwritten_entry(cache):
+    """The rewording was answered by the old entry, in memory; the new answer replaces it there too."""
+    cache.put(ASKED, "old")
+    assert cache.get(REWORDED) == "old"
+    cache.put(ASKED, "new")
+    assert cache.get(REWORDED) == "new"
+
+
+class Interrupting(MemoryStore):
+    """Lets something happen between the store's answer and its arrival."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile = lambda: None
+
+    def search(self, *asked):
+        found = super().search(*asked)
+        self.meanwhile()
+        return found
+
+    def get(self, *asked):
+        found = super().get(*asked)
+        self.meanwhile()
+        return found
+
+
+@pytest.mark.parametrize("text", [ASKED, REWORDED])
+def test_a_look_up_under_way_does_not_bring_back_what_is_overwritten_meanwhile(text):
+    store = Interrupting()
+    with SemanticCache(embedder=HashingEmbedder(), store=store, similarity_threshold=0.75) as cache:
+        cache.put(ASKED, "old")
+        cache._hash.clear()  # as after a restart
+
+        def overwrite() -> None:
+            store.meanwhile = lambda: None
+            cache.put(ASKED, "new")
+
+        store.meanwhile = overwrite
+        cache.get(text)
+        assert cache.get(text) == "new"
+
+
+def test_a_renewal_does_not_bring_back_what_is_invalidated_meanwhile(embedder, store, clock):
+    with SemanticCache(embedder=embedder, store=store, clock=clock, ttl_s=100, ttl_sliding=True) as cache:
+        cache.put(ASKED, "answer")
+        clock.advance(60)
+        touch = cache._keyring.seal
+
+        def seal(entry):  # the moment between reading the slot and keeping it renewed
+            cache.invalidate(entry.id)
+            return touch(entry)
+
+        cache._keyring = type("Sealing", (), {"scope": cache._keyring.scope, "seal": staticmethod(seal)})()
+        cache.get(ASKED)
+        assert len(cache._hash) == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers")
+def test_an_interrupted_look_up_leaves_no_lock_behind(cache):
+    """Ctrl-C in a notebook must not make the next look-up hang."""
+
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    cache.put(ASKED, "answer")
+    request = CacheRequest(ASKED, dialect="text")
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for round_ in range(1_500):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 2e-4 + round_ % 97 * 3e-6)
+                while True:
+                    cache.lookup(request)
+            except Interrupted:
+                assert not cache._hash._lock.locked()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
