@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 
@@ -96,3 +97,52 @@ def test_an_interrupted_look_up_leaves_no_lock_behind(cache):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def within(seconds: float, ask):
+    """Return `ask()`; a hang is a failure, not a hung test run."""
+    answers: list[object] = []
+    thread = threading.Thread(target=lambda: answers.append(ask()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert answers, "it hangs"
+    return answers[0]
+
+
+def test_a_computation_may_ask_the_cache_its_own_question(cache):
+    """A wrapper around a wrapped client: the inner call computes, it does not wait for the outer one."""
+
+    def outer() -> str:
+        return cache.get_or_compute(ASKED, lambda: "answer")
+
+    assert within(5, lambda: cache.get_or_compute(ASKED, outer)) == "answer"
+
+
+def test_an_async_computation_may_ask_the_cache_its_own_question(cache):
+    async def answer() -> str:
+        return "answer"
+
+    async def outer() -> str:
+        return (await asyncio.gather(cache.aget_or_compute(ASKED, answer)))[0]
+
+    assert within(5, lambda: asyncio.run(cache.aget_or_compute(ASKED, outer))) == "answer"
+
+
+def test_a_sync_call_on_a_loop_does_not_wait_for_a_task_of_that_loop(cache):
+    """Waiting would stop the loop that the leader needs: notebooks and sync callbacks do this."""
+
+    async def main() -> list[str]:
+        started, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> str:
+            started.set()
+            await go_on.wait()
+            return "from the task"
+
+        task = asyncio.create_task(cache.aget_or_compute(ASKED, slow))
+        await started.wait()
+        here = cache.get_or_compute(ASKED, lambda: "from the callback")
+        go_on.set()
+        return [here, await task]
+
+    assert within(5, lambda: asyncio.run(main())) == ["from the callback", "from the task"]
