@@ -90,5 +90,10 @@ class Lane:
             return
         try:
             future.set_result(function(*args))
-        except BaseException as error:  # noqa: BLE001 - belongs to whoever waits for the future
+        except Exception as error:  # noqa: BLE001 - belongs to whoever waits for the future
             future.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - a Rust panic, an inner cancellation, sys.exit()
+            # In the waiting thread it would look like a Ctrl-C or a cancellation of its own.
+            died = RuntimeError(f"the call died of {type(error).__name__}")
+            died.__cause__ = error
+            future.set_exception(died)

@@ -146,3 +146,16 @@ def test_a_sync_call_on_a_loop_does_not_wait_for_a_task_of_that_loop(cache):
         return [here, await task]
 
     assert within(5, lambda: asyncio.run(main())) == ["from the callback", "from the task"]
+
+
+@pytest.mark.parametrize("death", [SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit])
+def test_an_embedder_that_dies_on_its_thread_is_a_miss(store, death):
+    """Rust panics derive from BaseException: pyo3's would otherwise end the user's LLM call."""
+
+    class Dying(HashingEmbedder):
+        def embed(self, text: str) -> list[float] | None:
+            raise death
+
+    with SemanticCache(embedder=Dying(), store=store) as cache:
+        assert cache.lookup(CacheRequest(ASKED)).reason == "embedder_error"
+        assert asyncio.run(cache.alookup(CacheRequest(ASKED))).reason == "embedder_error"
