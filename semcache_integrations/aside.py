@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 
-from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import DEFAULT_CONTROLS, NO_PARAMS, CacheRequest, Controls, Hit, Lookup
 from semcache_integrations.engine import Engine
 from semcache_integrations.single_flight import SingleFlight
@@ -139,13 +138,17 @@ def _payload(answer: str) -> str:
         raise TypeError(f"an answer must be a str, not {type(answer).__name__}; store JSON for other values")
     try:
         return orjson.dumps({"v": _VERSION, "answer": answer}).decode()
-    except TypeError:
-        raise UnkeyableError("the answer is not valid Unicode") from None
+    except TypeError:  # a lone surrogate: `store` refuses it and counts it, the caller keeps the answer
+        return answer
 
 
 def _answer(found: Lookup) -> str | None:
-    """Read an answer back; a payload of another version is a miss."""
+    """Read an answer back; a payload of another version, or of somebody else, is a miss."""
     if not isinstance(found, Hit):
         return None
-    kept = orjson.loads(found.payload)
-    return kept["answer"] if kept.get("v") == _VERSION else None
+    try:
+        kept = orjson.loads(found.payload)
+    except ValueError:
+        return None
+    answer = kept.get("answer") if isinstance(kept, dict) and kept.get("v") == _VERSION else None
+    return answer if isinstance(answer, str) else None

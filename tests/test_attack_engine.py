@@ -159,3 +159,17 @@ def test_an_embedder_that_dies_on_its_thread_is_a_miss(store, death):
     with SemanticCache(embedder=Dying(), store=store) as cache:
         assert cache.lookup(CacheRequest(ASKED)).reason == "embedder_error"
         assert asyncio.run(cache.alookup(CacheRequest(ASKED))).reason == "embedder_error"
+
+
+@pytest.mark.parametrize("payload", ["plain text", "[1]", "null", '{"v":1}', '{"v":1,"answer":2}', "\x00"])
+def test_a_payload_that_put_did_not_write_is_a_miss(cache, payload):
+    cache.store(CacheRequest(ASKED), payload)
+    assert cache.get(ASKED) is None
+    assert cache.get_or_compute(ASKED, lambda: "computed") == "computed"
+
+
+def test_an_answer_that_cannot_be_stored_still_reaches_its_caller(cache):
+    """A stream cut inside an emoji leaves half a surrogate pair in a paid answer."""
+    assert cache.get_or_compute(ASKED, lambda: "half \ud83d") == "half \ud83d"
+    assert cache.put(ASKED, "half \ud83d") is None
+    assert cache.get(ASKED) is None
