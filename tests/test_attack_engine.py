@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import Callable
 
+import numpy
+import pydantic
 import pytest
 
 from semcache_integrations import CacheRequest, SemanticCache
@@ -173,3 +176,31 @@ def test_an_answer_that_cannot_be_stored_still_reaches_its_caller(cache):
     assert cache.get_or_compute(ASKED, lambda: "half \ud83d") == "half \ud83d"
     assert cache.put(ASKED, "half \ud83d") is None
     assert cache.get(ASKED) is None
+
+
+def test_params_that_fail_while_they_are_keyed_are_a_miss(cache):
+    class Callback(pydantic.BaseModel):
+        call: Callable[[int], int]  # has no JSON schema: pydantic raises a RuntimeError
+
+    class Broken:
+        def model_dump(self) -> None:
+            raise RuntimeError
+
+    for params in ({"response_format": Callback}, {"seed": Broken()}):
+        assert cache.lookup(CacheRequest(ASKED, params=params)).reason == "unkeyable"
+        assert cache.store(CacheRequest(ASKED, params=params), "x") is None
+
+
+def test_a_context_without_a_truth_value_is_a_miss(cache):
+    assert cache.lookup(CacheRequest(ASKED, context=numpy.zeros(3))).reason == "unkeyable"
+
+
+def test_contexts_that_differ_share_nothing_however_false_they_are(cache):
+    """Version 0 of a document is not "no document"."""
+    cache.put(ASKED, "no context")
+    cache.put(ASKED, "zero", context=0)
+    cache.put(ASKED, "false", context=False)
+    assert [cache.get(ASKED, context=said) for said in (None, 0, 0.0, False)] == [
+        "no context", "zero", "zero", "false",
+    ]
+    assert cache.get(ASKED, context=[]) == cache.get(ASKED, context="") == "no context"

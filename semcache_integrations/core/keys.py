@@ -110,6 +110,11 @@ def _dump(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
+def _stated(context: object) -> object:
+    """Return the context; nothing said in any form is one form, but 0 and False are said."""
+    return context if context or isinstance(context, (bool, int, float)) else ()
+
+
 def canonical_text(text: str) -> str:
     """Return the form of a question that all its spellings share: trimmed, Unicode-composed (NFC)."""
     text = text.strip()
@@ -153,10 +158,14 @@ class Keyring:
         Raises:
             UnkeyableError: a parameter or the context has no canonical form.
         """
-        about = (request.dialect, tenant, request.model, request.params or {}, request.context or ())
         try:
-            scope = canonical_json(about)
-        except (TypeError, ValueError, RecursionError) as error:  # lone surrogates, cycles, deep nesting
+            scope = canonical_json(
+                (request.dialect, tenant, request.model, request.params or {}, _stated(request.context))
+            )
+        except UnkeyableError:
+            raise
+        # Lone surrogates, cycles, deep nesting; and whatever a stranger's truth value, dump or schema raises.
+        except Exception as error:
             raise UnkeyableError(f"the request has no canonical form: {type(error).__name__}") from None
         return scope if len(scope) <= _LONGEST_SCOPE else self._digest(b"scope", scope.encode()).hexdigest()
 
