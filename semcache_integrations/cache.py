@@ -102,7 +102,7 @@ class SemanticCache(CacheAside):
             older_than_s: Stored more than so many seconds ago.
 
         Raises:
-            ConfigurationError: no condition is given; `clear()` deletes everything.
+            ConfigurationError: no condition is given, or an empty one; `clear()` deletes everything.
             StoreError: the store could not do it; memory has forgotten the entries all the same.
         """
         return self._delete(self._selector(entry_id, namespace, tag, model, tenant, older_than_s))
@@ -157,6 +157,8 @@ class SemanticCache(CacheAside):
     ) -> Selector:
         if all(given is None for given in (entry_id, namespace, tag, model, tenant, older_than_s)):
             raise ConfigurationError("invalidate() needs a condition; clear() deletes everything")
+        if "" in (entry_id, namespace, tag, model, tenant):
+            raise ConfigurationError("an empty condition would select everything; clear() deletes everything")
         return Selector(
             ids=() if entry_id is None else (entry_id,),
             namespace=namespace or "",

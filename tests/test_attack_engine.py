@@ -12,6 +12,7 @@ import pydantic
 import pytest
 
 from semcache_integrations import CacheRequest, SemanticCache
+from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.models import Selector
 from semcache_integrations.testing import HashingEmbedder, MemoryStore
 
@@ -204,3 +205,12 @@ def test_contexts_that_differ_share_nothing_however_false_they_are(cache):
         "no context", "zero", "zero", "false",
     ]
     assert cache.get(ASKED, context=[]) == cache.get(ASKED, context="") == "no context"
+
+
+@pytest.mark.parametrize("condition", ["entry_id", "namespace", "tag", "model", "tenant"])
+def test_an_empty_condition_deletes_nothing(cache, condition):
+    """`invalidate(tenant=user.tenant)` with an empty tenant must not empty the cache of all the others."""
+    cache.put(ASKED, "answer", tenant="somebody else")
+    with pytest.raises(ConfigurationError, match="empty condition"):
+        cache.invalidate(**{condition: ""})
+    assert cache.get(ASKED, tenant="somebody else") == "answer"
