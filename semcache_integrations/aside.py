@@ -6,11 +6,13 @@ Its entries are a dialect of their own: they never meet those of an adapter.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import astuple
 from typing import Any
 
 import orjson
 
+from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import DEFAULT_CONTROLS, NO_PARAMS, CacheRequest, Controls, Hit, Lookup
 from semcache_integrations.engine import Engine
 from semcache_integrations.single_flight import SingleFlight
@@ -76,7 +78,8 @@ class CacheAside(Engine):
 
         def lead() -> str:
             answer = compute()
-            self.store(request, _payload(answer))
+            with suppress(UnkeyableError):  # half an emoji: its caller paid for it and gets it
+                self.store(request, _payload(answer))
             return answer
 
         return lead() if (key := self._identity(request)) is None else self._flights.do(key, lead)
@@ -90,7 +93,8 @@ class CacheAside(Engine):
 
         async def lead() -> str:
             answer = await compute()
-            await self.astore(request, _payload(answer))
+            with suppress(UnkeyableError):
+                await self.astore(request, _payload(answer))
             return answer
 
         return (
@@ -138,8 +142,8 @@ def _payload(answer: str) -> str:
         raise TypeError(f"an answer must be a str, not {type(answer).__name__}; store JSON for other values")
     try:
         return orjson.dumps({"v": _VERSION, "answer": answer}).decode()
-    except TypeError:  # a lone surrogate: `store` refuses it and counts it, the caller keeps the answer
-        return answer
+    except TypeError:
+        raise UnkeyableError("the answer is not valid Unicode") from None
 
 
 def _answer(found: Lookup) -> str | None:

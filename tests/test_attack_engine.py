@@ -175,7 +175,6 @@ def test_a_payload_that_put_did_not_write_is_a_miss(cache, payload):
 def test_an_answer_that_cannot_be_stored_still_reaches_its_caller(cache):
     """A stream cut inside an emoji leaves half a surrogate pair in a paid answer."""
     assert cache.get_or_compute(ASKED, lambda: "half \ud83d") == "half \ud83d"
-    assert cache.put(ASKED, "half \ud83d") is None
     assert cache.get(ASKED) is None
 
 
