@@ -213,3 +213,12 @@ def test_an_empty_condition_deletes_nothing(cache, condition):
     with pytest.raises(ConfigurationError, match="empty condition"):
         cache.invalidate(**{condition: ""})
     assert cache.get(ASKED, tenant="somebody else") == "answer"
+
+
+@pytest.mark.parametrize("ttl_s", [60, 60.0, 0.5, None])
+def test_a_signed_entry_is_genuine_after_the_store_whatever_type_its_ttl_has(embedder, ttl_s):
+    """With a secret, `ttl_s=60` was signed as 60 and read back as 60.0: lost at the next start."""
+    with SemanticCache(embedder=embedder, secret="s3cret") as cache:
+        cache.put(ASKED, "answer", ttl_s=ttl_s)
+        cache._hash.clear()  # as after a restart
+        assert cache.get(ASKED) == "answer"

@@ -201,9 +201,9 @@ class Keyring:
             entry.namespace.id,
             entry.text,
             entry.payload,
-            repr(entry.created_at),
-            repr(entry.expires_at),
-            repr(entry.ttl_s),
+            repr(float(entry.created_at)),  # a store gives 60 back as 60.0
+            repr(float(entry.expires_at)),
+            repr(None if entry.ttl_s is None else float(entry.ttl_s)),
             entry.tags,
         )
         return self._digest(b"entry-seal", _dump(fields).encode()).hexdigest()
