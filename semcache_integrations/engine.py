@@ -46,6 +46,7 @@ log = logging.getLogger("semcache_integrations")
 
 _WRITE_BUDGET_S = 5.0  # for one write: nobody waits for it, but a dead store must not hold the queue
 _SWEEP_EVERY_S = 300.0
+_ENDLESS_TTL_S = 1e12  # thirty thousand years: no store needs to add up infinities
 
 
 class Asked(NamedTuple):
@@ -226,7 +227,9 @@ class Engine:
         said, now = surroundings.get(), self._clock()
         controls = request.controls
         ttl_s = self._policy.ttl_s if controls.ttl_s is None else controls.ttl_s
-        if said.mode == "bypass" or (ttl_s is not None and ttl_s <= 0):
+        if ttl_s is not None and ttl_s >= _ENDLESS_TTL_S:
+            ttl_s = None
+        if said.mode == "bypass" or not (ttl_s is None or ttl_s > 0):  # NaN is no time to live either
             return None
         try:
             key, tenant = self._key(request)
@@ -240,7 +243,7 @@ class Engine:
                     created_at=now,
                     expires_at=self._policy.expires_at(now, now, ttl_s),
                     ttl_s=ttl_s,
-                    tags=tuple(dict.fromkeys((*controls.tags, *said.tags))),
+                    tags=tuple(encodable(tag) for tag in dict.fromkeys((*controls.tags, *said.tags))),
                 )
             )
         except UnkeyableError:

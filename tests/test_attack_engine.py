@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import threading
 from collections.abc import Callable
@@ -222,3 +223,23 @@ def test_a_signed_entry_is_genuine_after_the_store_whatever_type_its_ttl_has(emb
         cache.put(ASKED, "answer", ttl_s=ttl_s)
         cache._hash.clear()  # as after a restart
         assert cache.get(ASKED) == "answer"
+
+
+def test_a_ttl_that_is_not_a_number_stores_nothing(cache, clock):
+    """NaN compares false with everything: such an entry would never expire in memory."""
+    assert cache.put(ASKED, "answer", ttl_s=math.nan) is None
+    clock.advance(1e9)
+    assert cache.get(ASKED) is None
+
+
+@pytest.mark.parametrize("ttl_s", [math.inf, 10**400, 1e300])
+def test_an_endless_ttl_is_none(embedder, ttl_s):
+    with SemanticCache(embedder=embedder, ttl_s=5) as cache:
+        assert cache.put(ASKED, "answer", ttl_s=ttl_s)
+        cache._hash.clear()
+        assert cache.lookup(CacheRequest(ASKED)).entry.expires_at == math.inf
+
+
+def test_a_tag_that_is_not_unicode_stores_nothing(embedder, store):
+    with SemanticCache(embedder=embedder, store=store, secret="s3cret") as cache:
+        assert cache.put(ASKED, "answer", tags=("\ud800",)) is None
