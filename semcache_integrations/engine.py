@@ -188,7 +188,7 @@ class Engine:
         """Renew a sliding TTL once half of it is used up: here, and off the caller's path in the store."""
         if now < self._policy.renew_at(entry):
             return entry
-        expires_at = self._policy.expires_at(entry.created_at, now, entry.ttl_s)
+        expires_at = _storable(self._policy.expires_at(entry.created_at, now, entry.ttl_s))
         entry = self._keyring.seal(replace(entry, expires_at=expires_at))
         self._later(self._backends.store.touch, entry)
         return entry
@@ -224,7 +224,7 @@ class Engine:
 
     def _prepare(self, request: CacheRequest, payload: str) -> tuple[flow.Ask, CacheEntry] | None:
         """Make the entry and keep it in memory, where it can be read at once."""
-        said, now = surroundings.get(), self._clock()
+        said, now = surroundings.get(), _storable(self._clock())
         controls = request.controls
         ttl_s = self._policy.ttl_s if controls.ttl_s is None else controls.ttl_s
         if ttl_s is not None and ttl_s >= _ENDLESS_TTL_S:
@@ -241,8 +241,8 @@ class Engine:
                     text=ask.text,
                     payload=encodable(payload),
                     created_at=now,
-                    expires_at=self._policy.expires_at(now, now, ttl_s),
-                    ttl_s=ttl_s,
+                    expires_at=_storable(self._policy.expires_at(now, now, ttl_s)),
+                    ttl_s=None if ttl_s is None else _storable(ttl_s),
                     tags=tuple(encodable(tag) for tag in dict.fromkeys((*controls.tags, *said.tags))),
                 )
             )
@@ -319,6 +319,14 @@ class Engine:
             log.warning("the %s answers again", name)
         self._recorder.counted(f"{name}_{state}")
         self._tell(CacheEvent(f"breaker_{state}", reason=name))
+
+
+def _storable(seconds: float) -> float:
+    """Return microseconds: Qdrant's JSON reader (serde_json) is off by one bit beyond sixteen digits.
+
+    Times are signed, and tell one answer from the next.
+    """
+    return round(float(seconds), 6)
 
 
 def _readable(tenant: str, said: Surroundings) -> str:

@@ -243,3 +243,13 @@ def test_an_endless_ttl_is_none(embedder, ttl_s):
 def test_a_tag_that_is_not_unicode_stores_nothing(embedder, store):
     with SemanticCache(embedder=embedder, store=store, secret="s3cret") as cache:
         assert cache.put(ASKED, "answer", tags=("\ud800",)) is None
+
+
+def test_times_come_back_from_the_embedded_store_to_the_last_bit(embedder):
+    """Edge read one time in four back off by one bit: the signature then lost the entry."""
+    moments = iter(1_795_716_633.8857877 + number * 0.001234567891 for number in range(10_000))
+    with SemanticCache(embedder=embedder, secret="s3cret", ttl_s=1e6, clock=lambda: next(moments)) as cache:
+        for number in range(60):
+            cache.put(f"question {number}", "answer", ttl_s=1e6 + number / 7)
+        cache._hash.clear()  # as after a restart
+        assert [number for number in range(60) if cache.get(f"question {number}") is None] == []
