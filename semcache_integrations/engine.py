@@ -24,6 +24,7 @@ from semcache_integrations.core.errors import BackendError, UnkeyableError
 from semcache_integrations.core.keys import canonical_text, encodable
 from semcache_integrations.core.models import (
     DEFAULT_CONTROLS,
+    NEVER,
     CacheEntry,
     CacheEvent,
     CacheRequest,
@@ -140,7 +141,8 @@ class Engine:
                 request.controls is DEFAULT_CONTROLS or self._serves(slot, request.controls, now)
             ):
                 if now >= slot.renew_at:
-                    self._keep_again(key, slot.hit, now, generation)
+                    until = NEVER if self._local_ttl_s == NEVER else slot.deadline  # others may have deleted it
+                    self._keep_again(key, slot.hit, now, until, generation)
                 return slot.hit
             return Asked(self._ask(request, key, _readable(tenant, said)), key, generation)
         except UnkeyableError as error:
@@ -174,14 +176,14 @@ class Engine:
     def _settle(self, asked: Asked, found: Lookup, now: float) -> Lookup:
         """Promote what the backends found into memory."""
         if isinstance(found, Hit):
-            self._keep_again(asked.key, found, now, asked.generation)
+            self._keep_again(asked.key, found, now, now + self._local_ttl_s, asked.generation)
         return found
 
-    def _keep_again(self, key: HashKey, hit: Hit, now: float, generation: int) -> None:
-        """Keep a hit in memory, its sliding TTL renewed, unless it was invalidated or overwritten meanwhile."""
+    def _keep_again(self, key: HashKey, hit: Hit, now: float, until: float, generation: int) -> None:
+        """Keep a hit in memory `until` then, renewed, unless it was invalidated or overwritten meanwhile."""
         entry = self._renewed(hit.entry, now)
         kept = Hit(entry, hit.similarity, "hash")
-        deadline = min(entry.expires_at, now + self._local_ttl_s)
+        deadline = min(entry.expires_at, until)
         self._hash.put_again(key, kept, deadline, self._policy.renew_at(entry), generation)
 
     def _renewed(self, entry: CacheEntry, now: float) -> CacheEntry:

@@ -253,3 +253,16 @@ def test_times_come_back_from_the_embedded_store_to_the_last_bit(embedder):
             cache.put(f"question {number}", "answer", ttl_s=1e6 + number / 7)
         cache._hash.clear()  # as after a restart
         assert [number for number in range(60) if cache.get(f"question {number}") is None] == []
+
+
+def test_a_renewal_does_not_put_off_asking_the_store_again(embedder, store, clock):
+    """Memory may answer for 60 s; another process deleted the entry, and this one keeps using it."""
+    with SemanticCache(
+        embedder=embedder, store=store, clock=clock, ttl_s=100, ttl_sliding=True, local_ttl_s=60
+    ) as cache:
+        cache.put(ASKED, "answer")
+        store.delete(Selector())
+        clock.advance(55)
+        assert cache.get(ASKED) == "answer"
+        clock.advance(10)
+        assert cache.get(ASKED) is None
