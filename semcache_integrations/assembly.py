@@ -9,6 +9,7 @@ import asyncio
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,15 +64,22 @@ class Backends:
         Raises:
             StoreError: it could not be done.
         """
-        if not self.in_background:
+        if not self.in_background or self.writes.is_mine():  # an event hook runs on the writing thread
             return self.store.delete(selector)
-        return self._queued(selector).result(_ADMIN_S)
+        try:
+            return self._queued(selector).result(_ADMIN_S)
+        except FutureTimeoutError:
+            raise StoreError(f"the store deleted nothing within {_ADMIN_S:.3g} s") from None
 
     async def adelete(self, selector: Selector) -> int:
         """Async twin of `delete`."""
         if not self.in_background:
             return await self.store.adelete(selector)
-        return await asyncio.wait_for(asyncio.wrap_future(self._queued(selector)), _ADMIN_S)
+        waiting = asyncio.wrap_future(self._queued(selector))
+        try:
+            return await asyncio.wait_for(waiting, _ADMIN_S)
+        except asyncio.TimeoutError:
+            raise StoreError(f"the store deleted nothing within {_ADMIN_S:.3g} s") from None
 
     def _queued(self, selector: Selector) -> Future[int]:
         try:

@@ -266,3 +266,19 @@ def test_a_renewal_does_not_put_off_asking_the_store_again(embedder, store, cloc
         assert cache.get(ASKED) == "answer"
         clock.advance(10)
         assert cache.get(ASKED) is None
+
+
+def test_a_hook_may_delete_and_flush_from_the_writing_thread(embedder, store):
+    """Waiting for its own queue would stop all writes for half a minute, once per stored answer."""
+
+    def hook(event) -> None:
+        if event.kind == "store" and event.entry_id != first:
+            done.append((cache.invalidate(first), cache.flush()))
+
+    done, first = [], None
+    with SemanticCache(embedder=embedder, store=store, hooks=[hook], background_writes=True) as cache:
+        first = cache.put(ASKED, "answer")
+        assert within(5, cache.flush)
+        cache.put("something else entirely", "answer")
+        assert within(5, cache.flush)
+    assert done == [(1, True)]
