@@ -10,12 +10,13 @@ import asyncio
 import math
 import queue
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
 from semcache_integrations.breaker import Breaker
-from semcache_integrations.core.errors import BackendError
+from semcache_integrations.core.errors import BackendError, EmbeddingError, StoreError
 from semcache_integrations.core.flow import Embed, FetchExact, FindNearest, Flow, Op, Verify, Write
 from semcache_integrations.core.models import CacheEntry, Candidate
 from semcache_integrations.lanes import Lane
@@ -74,7 +75,7 @@ class Side:
             if self.lane is None:
                 answer = call.function(*call.args)
             else:
-                answer = self.lane.submit(call.function, *call.args).result(timeout_s)
+                answer = _result(self.lane.submit(call.function, *call.args), timeout_s)
             call.check(answer)
         except Exception as error:
             raise self._failure(error, timeout_s) from error
@@ -210,10 +211,20 @@ class Driver:
     def _check_vector(self, answer: object) -> None:
         if answer is None:
             return
-        if not isinstance(answer, Sequence) or len(answer) != self._dimension:
-            raise ValueError("not a vector of the embedder's dimension")
+        if not (isinstance(answer, Sequence) or hasattr(answer, "tolist")):  # an array will do
+            raise EmbeddingError(f"the embedder returned a {type(answer).__name__} instead of a vector")
+        if len(answer) != self._dimension:
+            raise EmbeddingError(f"the embedder returned {len(answer)} numbers instead of {self._dimension}")
         if not math.isfinite(sum(answer)):
-            raise ValueError("not a finite vector")
+            raise EmbeddingError("the embedder returned a vector that is not finite")
+
+
+def _result(waiting: Future[Any], timeout_s: float) -> object:
+    """Wait for a lane's answer; what is given up before it began must not run later, nor keep its prompt."""
+    try:
+        return waiting.result(timeout_s)
+    finally:
+        waiting.cancel()
 
 
 def _native(backend: object, name: str) -> Callable[..., Awaitable[Any]] | None:
@@ -229,6 +240,8 @@ def _check_entry(answer: object) -> None:
 
 
 def _check_candidates(answer: Sequence[Candidate]) -> None:
+    if not isinstance(answer, Sequence):  # to look at an iterator would use it up
+        raise StoreError(f"the store returned a {type(answer).__name__} instead of a list of candidates")
     if not all(isinstance(found, Candidate) and math.isfinite(found.similarity) for found in answer):
         raise TypeError("not candidates")
 

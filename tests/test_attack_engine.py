@@ -13,8 +13,11 @@ import pydantic
 import pytest
 
 from semcache_integrations import CacheRequest, SemanticCache
-from semcache_integrations.core.errors import ConfigurationError
+from semcache_integrations.breaker import Breaker
+from semcache_integrations.core.errors import ConfigurationError, StoreError
 from semcache_integrations.core.models import Selector
+from semcache_integrations.driver import Call, Side
+from semcache_integrations.lanes import Lane
 from semcache_integrations.testing import HashingEmbedder, MemoryStore
 
 ASKED = "what is the capital city of France"
@@ -282,3 +285,52 @@ def test_a_hook_may_delete_and_flush_from_the_writing_thread(embedder, store):
         cache.put("something else entirely", "answer")
         assert within(5, cache.flush)
     assert done == [(1, True)]
+
+
+def test_an_embedder_may_return_arrays(store):
+    class Arrays(HashingEmbedder):
+        def embed(self, text: str):
+            vector = super().embed(text)
+            return None if vector is None else numpy.array(vector, dtype=numpy.float32)
+
+    with SemanticCache(embedder=Arrays(), store=store, similarity_threshold=0.75) as cache:
+        cache.put(ASKED, "answer")
+        assert cache.get(REWORDED) == "answer"
+        assert cache.get("how tall is mont blanc") is None
+
+
+def test_a_vector_that_is_none_says_what_it_is(store):
+    class Generating(HashingEmbedder):
+        def embed(self, text: str):
+            return (value for value in super().embed(text) or ())
+
+    with SemanticCache(embedder=Generating(), store=store) as cache:
+        found = cache.lookup(CacheRequest(ASKED))
+        assert (found.reason, found.detail) == (
+            "embedder_error", "the embedder returned a generator instead of a vector",
+        )
+
+
+def test_a_store_that_yields_its_candidates_is_told_so(embedder):
+    """The check used the iterator up: every look-up found nothing, in silence."""
+
+    class Yielding(MemoryStore):
+        def search(self, *asked):
+            yield from super().search(*asked)
+
+    with SemanticCache(embedder=embedder, store=Yielding()) as cache:
+        found = cache.lookup(CacheRequest(ASKED))
+        assert (found.reason, "generator" in found.detail) == ("store_error", True)
+
+
+def test_a_write_that_was_given_up_does_not_run_later():
+    """A dead store's queue must not overwrite newer answers once it is back."""
+    lane, gate, ran = Lane("test"), threading.Event(), []
+    side = Side("store", StoreError, Breaker(), lane, 1.0)
+    busy = lane.submit(gate.wait, 5)
+    with pytest.raises(StoreError, match="no answer"):
+        side.perform(Call(side, ran.append, None, lambda _answer: None, ("late",)), 0.01)
+    gate.set()
+    busy.result(5)
+    assert lane.drain(5)
+    assert ran == []
