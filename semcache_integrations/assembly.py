@@ -121,6 +121,8 @@ def assemble(
         raise ConfigurationError(
             "hash_only uses no embedder and no store: drop embedder=/store=, or hash_only"
         )
+    if verifier is not None and not (hasattr(verifier, "verify") and hasattr(verifier, "averify")):
+        raise ConfigurationError("verifier= must be a Verifier: see semcache_integrations.protocols.Verifier")
     encoder = open_embedder(config, embedder)
     keeper = open_store(config, encoder, store)
 
@@ -170,7 +172,7 @@ def open_store(config: CacheConfig, embedder: Embedder, given: Store | None = No
     if config.hash_only:
         return NoStore()
     if given is not None:
-        if not isinstance(getattr(given, "in_process", None), bool):
+        if isinstance(given, type) or not isinstance(getattr(given, "in_process", None), bool):
             raise ConfigurationError("store= must be a Store: see semcache_integrations.protocols.Store")
         return given
     if config.url is not None:

@@ -87,6 +87,8 @@ class CacheConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> CacheConfig:
+        if self.path is not None and not os.fspath(self.path):
+            raise ValueError("path is empty: name a directory, or leave it out for a temporary one")
         if self.path is not None and self.url is not None:
             raise ValueError("give path= (embedded store) or url= (Qdrant server), not both")
         if self.hash_only and (self.path is not None or self.url is not None):
@@ -110,6 +112,10 @@ def load_config(config: CacheConfig | None = None, /, **settings: Any) -> CacheC
     Raises:
         ConfigurationError: A name is unknown or a value out of bounds; the message says which and why.
     """
+    if config is not None and not isinstance(config, CacheConfig):
+        raise ConfigurationError(
+            f"config must be a CacheConfig, not a {type(config).__name__}; settings are named: path=…, url=…"
+        )
     base: Mapping[str, Any] = config.model_dump(exclude_unset=True) if config else _from_environment()
     try:
         return CacheConfig.model_validate({**base, **settings})

@@ -20,7 +20,7 @@ from semcache_integrations.breaker import State
 from semcache_integrations.config import CacheConfig, load_config
 from semcache_integrations.context import Surroundings, surroundings
 from semcache_integrations.core import flow
-from semcache_integrations.core.errors import BackendError, UnkeyableError
+from semcache_integrations.core.errors import BackendError, ConfigurationError, UnkeyableError
 from semcache_integrations.core.keys import canonical_text, encodable
 from semcache_integrations.core.models import (
     DEFAULT_CONTROLS,
@@ -73,6 +73,8 @@ class Engine:
         **settings: Any,  # CacheConfig checks them
     ) -> None:
         self.config = load_config(config, **settings)
+        if not isinstance(hooks, Sequence):
+            raise ConfigurationError("hooks= is a list of event hooks: [hook]")
         self._clock = clock
         self._hooks = tuple(hooks)
         self._tenant = self.config.tenant

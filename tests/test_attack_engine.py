@@ -334,3 +334,19 @@ def test_a_write_that_was_given_up_does_not_run_later():
     busy.result(5)
     assert lane.drain(5)
     assert ran == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "says"),
+    [
+        (("cache-directory",), {}, "path="),
+        (({"path": "cache-directory"},), {}, "path="),
+        ((), {"verifier": lambda _request, _candidate: True}, "verifier= must be a Verifier"),
+        ((), {"hooks": print}, "hooks= is a list"),
+        ((), {"store": MemoryStore}, "store= must be a Store"),
+        ((), {"path": ""}, "path is empty"),
+    ],
+)
+def test_a_wrong_argument_is_explained(arguments, settings, says):
+    with pytest.raises(ConfigurationError, match=says):
+        SemanticCache(*arguments, embedder=HashingEmbedder(), **settings)
