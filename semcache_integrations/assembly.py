@@ -6,6 +6,7 @@ Whatever cannot work is a `ConfigurationError` now, not a miss later.
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -27,6 +28,8 @@ from semcache_integrations.protocols import Embedder, Store, Verifier
 
 if TYPE_CHECKING:
     from semcache_integrations.backends.embedders import EmbedderLike
+
+log = logging.getLogger("semcache_integrations")
 
 _EMBEDDING_THREADS = 2  # onnxruntime releases the GIL; more sessions at once only slow each other down
 _STORE_THREADS = 8
@@ -98,10 +101,14 @@ class Backends:
         self.writes.drain(_LAST_WRITES_S)
         for lane in (self.writes, *self.lanes):
             lane.close()
+        endings = [backend.close for backend in self.ours]
         if self.store not in self.ours:
-            self.store.flush()
-        for backend in self.ours:
-            backend.close()
+            endings.append(self.store.flush)
+        for end in endings:
+            try:
+                end()
+            except Exception as error:  # noqa: BLE001 - the end of a cache must not break its user's program
+                log.warning("the cache could not be closed tidily: %s", type(error).__name__)
 
 
 def assemble(

@@ -13,6 +13,7 @@ import pydantic
 import pytest
 
 from semcache_integrations import CacheRequest, SemanticCache
+from semcache_integrations.backends.edge import EdgeStore
 from semcache_integrations.breaker import Breaker
 from semcache_integrations.core.errors import ConfigurationError, StoreError
 from semcache_integrations.core.models import Selector
@@ -350,3 +351,12 @@ def test_a_write_that_was_given_up_does_not_run_later():
 def test_a_wrong_argument_is_explained(arguments, settings, says):
     with pytest.raises(ConfigurationError, match=says):
         SemanticCache(*arguments, embedder=HashingEmbedder(), **settings)
+
+
+def test_closing_a_cache_after_its_store_is_closed_breaks_nothing(embedder):
+    """The store was given, so its owner may close it first; `with` must not raise over the user's block."""
+    store = EdgeStore(None, embedder=embedder.name, dimension=embedder.dimension)
+    with SemanticCache(embedder=embedder, store=store) as cache:
+        cache.put(ASKED, "answer")
+        store.close()
+    assert len(cache._hash) == 0
