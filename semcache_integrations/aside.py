@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from semcache_integrations.context import labels
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import DEFAULT_CONTROLS, NO_PARAMS, CacheRequest, Controls, Hit, Lookup
 from semcache_integrations.engine import Engine
@@ -118,6 +119,8 @@ def question(
     """Return the request for a cache-aside call; the fields are those of `CacheRequest` and `Controls`."""
     if not isinstance(prompt, str):
         raise TypeError(f"the prompt must be a str, not {type(prompt).__name__}")
+    if not isinstance(tenant, str):  # 0 would be nobody
+        raise TypeError(f"the tenant must be a str, not {type(tenant).__name__}")
     return CacheRequest(
         text=prompt,
         model=model,
@@ -125,13 +128,19 @@ def question(
         context=context,
         tenant=tenant,
         dialect=_DIALECT,
-        controls=_controls(semantic, similarity_threshold, ttl_s, max_age_s, tuple(tags)),
+        controls=_controls(semantic, similarity_threshold, ttl_s, max_age_s, labels(tags)),
     )
 
 
 def _controls(*given: Any) -> Controls:  # Any: the fields of Controls, in their order
     """Return the shared default where nothing was asked: making one costs as much as the look-up itself."""
-    return DEFAULT_CONTROLS if given == _NOTHING_ASKED else Controls(*given)
+    if given == _NOTHING_ASKED:
+        return DEFAULT_CONTROLS
+    controls = Controls(*given)
+    numbers = (controls.similarity_threshold, controls.max_age_s, controls.ttl_s or 0.0)
+    if not all(isinstance(number, (int, float)) for number in numbers):
+        raise TypeError("similarity_threshold, max_age_s and ttl_s must be numbers")
+    return controls
 
 
 _NOTHING_ASKED = astuple(DEFAULT_CONTROLS)

@@ -360,3 +360,17 @@ def test_closing_a_cache_after_its_store_is_closed_breaks_nothing(embedder):
         cache.put(ASKED, "answer")
         store.close()
     assert len(cache._hash) == 0
+
+
+@pytest.mark.parametrize(
+    "about", [{"tags": "release"}, {"tags": [1]}, {"tenant": 0}, {"ttl_s": "60"}, {"similarity_threshold": "1"}]
+)
+def test_cache_aside_refuses_what_it_would_misunderstand(cache, about):
+    """A tag would become letters, tenant 0 nobody; a number in quotes failed only once there was a candidate."""
+    with pytest.raises(TypeError, match="must be"):
+        cache.put(ASKED, "answer", **about)
+
+
+def test_a_scope_does_not_split_a_tag_into_letters(cache):
+    with pytest.raises(TypeError, match="tags must be a list"), cache.scope(tags="release"):
+        pass
