@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import math
 import signal
 import threading
@@ -15,7 +16,8 @@ import pytest
 from semcache_integrations import CacheRequest, SemanticCache
 from semcache_integrations.backends.edge import EdgeStore
 from semcache_integrations.breaker import Breaker
-from semcache_integrations.core.errors import ConfigurationError, StoreError
+from semcache_integrations.core.errors import ConfigurationError, StoreError, UnkeyableError
+from semcache_integrations.core.keys import canonical_json
 from semcache_integrations.core.models import Selector
 from semcache_integrations.driver import Call, Side
 from semcache_integrations.lanes import Lane
@@ -374,3 +376,14 @@ def test_cache_aside_refuses_what_it_would_misunderstand(cache, about):
 def test_a_scope_does_not_split_a_tag_into_letters(cache):
     with pytest.raises(TypeError, match="tags must be a list"), cache.scope(tags="release"):
         pass
+
+
+def test_mapping_keys_are_keyed_by_their_value():
+    """`str()` of a member of a string enum names its class: equal names with other values shared a key."""
+    one, other = (enum.Enum("Name", {"A": value}, type=str) for value in ("top_p", "top_k"))
+    assert canonical_json({one.A: 1}) == canonical_json({"top_p": 1}) != canonical_json({other.A: 1})
+
+
+def test_a_mapping_with_two_names_for_one_json_key_has_no_canonical_form():
+    with pytest.raises(UnkeyableError):
+        canonical_json({"logit_bias": {1: -100, "1": 100}})

@@ -14,6 +14,7 @@ from dataclasses import replace
 from enum import Enum
 from hashlib import blake2b
 from hmac import compare_digest
+from typing import Any
 
 import orjson
 
@@ -45,8 +46,16 @@ def canonical(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [canonical(item) for item in value]
     if isinstance(value, (dict, Mapping)):
-        return {_name(name): canonical(item) for name, item in value.items() if item is not None}
+        return _mapping(value)
     return _unusual(value)
+
+
+def _mapping(value: Mapping[Any, object]) -> dict[str, object]:
+    stated = [(_name(name), canonical(item)) for name, item in value.items() if item is not None]
+    named = dict(stated)
+    if len(named) < len(stated):
+        raise UnkeyableError("two of a mapping's keys are the same in JSON")
+    return named
 
 
 def _integer(value: int) -> object:
@@ -64,7 +73,8 @@ def _name(name: object) -> str:
         raise UnkeyableError(f"a mapping key of type {type(name).__name__} has no canonical form")
     if isinstance(name, str) and name.startswith(_MARK):
         raise UnkeyableError("a mapping key must not begin with NUL")
-    return str(name)
+    # A subclass may say anything in its own __str__: two enums of one name would look alike.
+    return str.__str__(name) if isinstance(name, str) else int.__repr__(name)
 
 
 def _unusual(value: object) -> object:
