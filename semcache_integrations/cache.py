@@ -69,15 +69,15 @@ class SemanticCache(CacheAside):
             BackendError: the embedder or the store failed.
             UnkeyableError: the request has no canonical form.
         """
-        ask = self._ask(request, *self._key(request))
-        entry, verdicts = self._driver.run(flow.explain(ask, self._rules, self._clock()))
-        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls))
+        ask, now = self._ask(request, *self._key(request)), self._clock()
+        entry, verdicts = self._driver.run(flow.explain(ask, self._rules, now))
+        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls), now)
 
     async def aexplain(self, request: CacheRequest) -> Explanation:
         """Async twin of `explain`."""
-        ask = self._ask(request, *self._key(request))
-        entry, verdicts = await self._driver.arun(flow.explain(ask, self._rules, self._clock()))
-        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls))
+        ask, now = self._ask(request, *self._key(request)), self._clock()
+        entry, verdicts = await self._driver.arun(flow.explain(ask, self._rules, now))
+        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls), now)
 
     # -- deleting ---------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import numpy
 import pydantic
 import pytest
 
-from semcache_integrations import CacheRequest, SemanticCache
+from semcache_integrations import CacheRequest, Controls, SemanticCache
 from semcache_integrations.backends.edge import EdgeStore
 from semcache_integrations.breaker import Breaker
 from semcache_integrations.core.errors import ConfigurationError, StoreError, UnkeyableError
@@ -387,3 +387,14 @@ def test_mapping_keys_are_keyed_by_their_value():
 def test_a_mapping_with_two_names_for_one_json_key_has_no_canonical_form():
     with pytest.raises(UnkeyableError):
         canonical_json({"logit_bias": {1: -100, "1": 100}})
+
+
+@pytest.mark.parametrize("text", [ASKED, REWORDED])
+@pytest.mark.parametrize("controls", [Controls(), Controls(semantic=False), Controls(max_age_s=1)])
+@pytest.mark.parametrize("later_s", [0, 2, 10])
+def test_explain_and_lookup_agree(cache, clock, text, controls, later_s):
+    cache.put(ASKED, "answer", ttl_s=5)
+    cache._hash.clear()
+    clock.advance(later_s)
+    request = CacheRequest(text, controls=controls)
+    assert bool(cache.explain(request).served) == bool(cache.lookup(request))
