@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from sys import getsizeof
 from typing import NamedTuple, TypeAlias
 
 from semcache_integrations.core.models import CacheEntry, Hit, Selector
@@ -94,7 +95,7 @@ class HashTier:
 
     def _put(self, key: HashKey, hit: Hit, deadline: float, renew_at: float) -> None:
         entry, own = hit.entry, (key[0], hit.entry.text)
-        size = _SLOT_BYTES + len(key[0]) + 2 * len(key[1]) + len(entry.payload)
+        size = _SLOT_BYTES + len(key[0]) + 2 * _width(key[1]) + _width(entry.payload)
         self._drop(key)
         for alias in tuple(self._aliases.get(own, ())):
             if self._slots[alias].hit.entry.created_at != entry.created_at:
@@ -154,3 +155,8 @@ class HashTier:
 
     def __len__(self) -> int:
         return len(self._slots)
+
+
+def _width(text: str) -> int:
+    """Return the bytes that a text's characters take: one each, or two or four where it is not Latin-1."""
+    return len(text) if text.isascii() else getsizeof(text)

@@ -6,6 +6,7 @@ import asyncio
 import enum
 import math
 import signal
+import sys
 import threading
 from collections.abc import Callable
 
@@ -398,3 +399,13 @@ def test_explain_and_lookup_agree(cache, clock, text, controls, later_s):
     clock.advance(later_s)
     request = CacheRequest(text, controls=controls)
     assert bool(cache.explain(request).served) == bool(cache.lookup(request))
+
+
+def test_the_bound_in_bytes_holds_for_every_script(embedder, store):
+    """An answer with one emoji takes four bytes a character: the tier held almost four times its bound."""
+    with SemanticCache(embedder=embedder, store=store, max_bytes=1_000_000) as cache:
+        for number in range(60):
+            cache.put(f"question {number}", "\U0001f600" * 10_000)
+        kept = [slot.hit.entry.payload for slot in cache._hash._slots.values()]
+        assert 10 < len(kept)
+        assert sum(map(sys.getsizeof, kept)) <= 1_000_000
