@@ -59,6 +59,7 @@ class SemanticCache(CacheAside):
     def reset_stats(self) -> None:
         """Start counting from zero."""
         self._recorder.reset()
+        self._hash.evicted = 0
 
     def explain(self, request: CacheRequest) -> Explanation:
         """Show what a look-up sees: every candidate with its similarity and the verdict on it.

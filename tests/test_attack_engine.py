@@ -409,3 +409,12 @@ def test_the_bound_in_bytes_holds_for_every_script(embedder, store):
         kept = [slot.hit.entry.payload for slot in cache._hash._slots.values()]
         assert 10 < len(kept)
         assert sum(map(sys.getsizeof, kept)) <= 1_000_000
+
+
+def test_reset_stats_forgets_the_evictions_too(embedder, store):
+    with SemanticCache(embedder=embedder, store=store, max_entries=1) as cache:
+        cache.put("one thing", "answer")
+        cache.put("another thing", "answer")
+        assert cache.stats().counts["evicted"] == 1
+        cache.reset_stats()
+        assert cache.stats().counts == {}
