@@ -87,7 +87,7 @@ class Side:
         self._admit()
         try:
             if call.native is not None:
-                answer = await asyncio.wait_for(call.native(*call.args), timeout_s)
+                answer = await _within(call.native(*call.args), timeout_s)
             elif self.lane is None:
                 answer = call.function(*call.args)
             else:
@@ -217,6 +217,28 @@ class Driver:
             raise EmbeddingError(f"the embedder returned {len(answer)} numbers instead of {self._dimension}")
         if not math.isfinite(sum(answer)):
             raise EmbeddingError("the embedder returned a vector that is not finite")
+
+
+async def _within(call: Awaitable[Any], timeout_s: float) -> object:
+    """Await a plug-in's coroutine, and leave it behind when its time is up.
+
+    `asyncio.wait_for` waits for the cancelled one to end: one that swallows its cancellation would hang us.
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        done, _ = await asyncio.wait((task,), timeout=timeout_s)
+    except asyncio.CancelledError:
+        _abandon(task)
+        raise
+    if not done:
+        _abandon(task)
+        raise TimeoutError
+    return task.result()
+
+
+def _abandon(task: asyncio.Future[Any]) -> None:
+    task.cancel()
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # else asyncio complains
 
 
 def _result(waiting: Future[Any], timeout_s: float) -> object:

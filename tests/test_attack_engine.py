@@ -418,3 +418,28 @@ def test_reset_stats_forgets_the_evictions_too(embedder, store):
         assert cache.stats().counts["evicted"] == 1
         cache.reset_stats()
         assert cache.stats().counts == {}
+
+
+def test_an_async_embedder_that_swallows_its_cancellation_does_not_hang_the_caller(store):
+    class Stubborn(HashingEmbedder):
+        async def aembed(self, text: str) -> list[float] | None:
+            while not enough.is_set():
+                try:
+                    await enough.wait()
+                except asyncio.CancelledError:
+                    continue
+            raise ValueError
+
+    async def main() -> object:
+        nonlocal enough
+        enough = asyncio.Event()
+        asked = asyncio.create_task(cache.alookup(CacheRequest(ASKED)))
+        done, _ = await asyncio.wait((asked,), timeout=5)
+        enough.set()
+        await asyncio.wait((asked,))
+        await asyncio.sleep(0)
+        return bool(done), asked.result().reason
+
+    enough = asyncio.Event()
+    with SemanticCache(embedder=Stubborn(), store=store, embed_timeout_s=0.05) as cache:
+        assert within(20, lambda: asyncio.run(main())) == (True, "embedder_error")
