@@ -5,16 +5,20 @@ A setting comes from the keyword argument, else from `SEMCACHE_<NAME>`, else fro
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from semcache_integrations.core.errors import ConfigurationError
+
+_log = logging.getLogger("semcache_integrations")
 
 ENV_PREFIX = "SEMCACHE_"
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -145,6 +149,9 @@ def _user_cache() -> Path:
 
 def _from_environment() -> dict[str, str]:
     names = {ENV_PREFIX + name.upper(): name for name in CacheConfig.model_fields}
+    for key in os.environ:
+        if key.startswith(ENV_PREFIX) and key not in names and (meant := get_close_matches(key, names, 1, 0.85)):
+            _log.warning("%s sets nothing: is %s meant?", key, meant[0])  # others may use our prefix, so no error
     return {names[key]: value for key, value in os.environ.items() if key in names and value != ""}
 
 

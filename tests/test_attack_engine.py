@@ -17,6 +17,7 @@ import pytest
 from semcache_integrations import CacheRequest, Controls, SemanticCache
 from semcache_integrations.backends.edge import EdgeStore
 from semcache_integrations.breaker import Breaker
+from semcache_integrations.config import load_config
 from semcache_integrations.core.errors import ConfigurationError, StoreError, UnkeyableError
 from semcache_integrations.core.keys import canonical_json
 from semcache_integrations.core.models import Selector
@@ -443,3 +444,16 @@ def test_an_async_embedder_that_swallows_its_cancellation_does_not_hang_the_call
     enough = asyncio.Event()
     with SemanticCache(embedder=Stubborn(), store=store, embed_timeout_s=0.05) as cache:
         assert within(20, lambda: asyncio.run(main())) == (True, "embedder_error")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("SEMCACHE_TTL", "SEMCACHE_TTL_S"), ("SEMCACHE_TENNANT", "SEMCACHE_TENANT"),
+                        ("SEMCACHE_MODEL_DIR", None), ("SEMCACHE_TEST_QDRANT_URL", None), ("SEMCACHE_PORT", None)]
+)
+def test_a_misspelt_variable_is_warned_of(monkeypatch, caplog, name, meant):
+    """A tenant or a secret that silently is not set would be shared by all."""
+    monkeypatch.setenv(name, "1")
+    load_config()
+    assert [record.getMessage() for record in caplog.records] == (
+        [f"{name} sets nothing: is {meant} meant?"] if meant else []
+    )
