@@ -6,11 +6,13 @@ Its entries are a dialect of their own: they never meet those of an adapter.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import astuple
 from typing import Any
 
 import orjson
 
+from semcache_integrations.context import labels
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import DEFAULT_CONTROLS, NO_PARAMS, CacheRequest, Controls, Hit, Lookup
 from semcache_integrations.engine import Engine
@@ -77,7 +79,8 @@ class CacheAside(Engine):
 
         def lead() -> str:
             answer = compute()
-            self.store(request, _payload(answer))
+            with suppress(UnkeyableError):  # half an emoji: its caller paid for it and gets it
+                self.store(request, _payload(answer))
             return answer
 
         return lead() if (key := self._identity(request)) is None else self._flights.do(key, lead)
@@ -91,7 +94,8 @@ class CacheAside(Engine):
 
         async def lead() -> str:
             answer = await compute()
-            await self.astore(request, _payload(answer))
+            with suppress(UnkeyableError):
+                await self.astore(request, _payload(answer))
             return answer
 
         return (
@@ -115,6 +119,8 @@ def question(
     """Return the request for a cache-aside call; the fields are those of `CacheRequest` and `Controls`."""
     if not isinstance(prompt, str):
         raise TypeError(f"the prompt must be a str, not {type(prompt).__name__}")
+    if not isinstance(tenant, str):  # 0 would be nobody
+        raise TypeError(f"the tenant must be a str, not {type(tenant).__name__}")
     return CacheRequest(
         text=prompt,
         model=model,
@@ -122,13 +128,19 @@ def question(
         context=context,
         tenant=tenant,
         dialect=_DIALECT,
-        controls=_controls(semantic, similarity_threshold, ttl_s, max_age_s, tuple(tags)),
+        controls=_controls(semantic, similarity_threshold, ttl_s, max_age_s, labels(tags)),
     )
 
 
 def _controls(*given: Any) -> Controls:  # Any: the fields of Controls, in their order
     """Return the shared default where nothing was asked: making one costs as much as the look-up itself."""
-    return DEFAULT_CONTROLS if given == _NOTHING_ASKED else Controls(*given)
+    if given == _NOTHING_ASKED:
+        return DEFAULT_CONTROLS
+    controls = Controls(*given)
+    numbers = (controls.similarity_threshold, controls.max_age_s, controls.ttl_s or 0.0)
+    if not all(isinstance(number, (int, float)) for number in numbers):
+        raise TypeError("similarity_threshold, max_age_s and ttl_s must be numbers")
+    return controls
 
 
 _NOTHING_ASKED = astuple(DEFAULT_CONTROLS)
@@ -144,8 +156,12 @@ def _payload(answer: str) -> str:
 
 
 def _answer(found: Lookup) -> str | None:
-    """Read an answer back; a payload of another version is a miss."""
+    """Read an answer back; a payload of another version, or of somebody else, is a miss."""
     if not isinstance(found, Hit):
         return None
-    kept = orjson.loads(found.payload)
-    return kept["answer"] if kept.get("v") == _VERSION else None
+    try:
+        kept = orjson.loads(found.payload)
+    except ValueError:
+        return None
+    answer = kept.get("answer") if isinstance(kept, dict) and kept.get("v") == _VERSION else None
+    return answer if isinstance(answer, str) else None

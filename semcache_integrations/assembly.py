@@ -6,9 +6,11 @@ Whatever cannot work is a `ConfigurationError` now, not a miss later.
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,8 @@ from semcache_integrations.protocols import Embedder, Store, Verifier
 
 if TYPE_CHECKING:
     from semcache_integrations.backends.embedders import EmbedderLike
+
+log = logging.getLogger("semcache_integrations")
 
 _EMBEDDING_THREADS = 4  # for embedders that ask somebody else
 _STORE_THREADS = 8
@@ -63,15 +67,22 @@ class Backends:
         Raises:
             StoreError: it could not be done.
         """
-        if not self.in_background:
+        if not self.in_background or self.writes.is_mine():  # an event hook runs on the writing thread
             return self.store.delete(selector)
-        return self._queued(selector).result(_ADMIN_S)
+        try:
+            return self._queued(selector).result(_ADMIN_S)
+        except FutureTimeoutError:
+            raise StoreError(f"the store deleted nothing within {_ADMIN_S:.3g} s") from None
 
     async def adelete(self, selector: Selector) -> int:
         """Async twin of `delete`."""
         if not self.in_background:
             return await self.store.adelete(selector)
-        return await asyncio.wait_for(asyncio.wrap_future(self._queued(selector)), _ADMIN_S)
+        waiting = asyncio.wrap_future(self._queued(selector))
+        try:
+            return await asyncio.wait_for(waiting, _ADMIN_S)
+        except asyncio.TimeoutError:
+            raise StoreError(f"the store deleted nothing within {_ADMIN_S:.3g} s") from None
 
     def _queued(self, selector: Selector) -> Future[int]:
         try:
@@ -90,10 +101,14 @@ class Backends:
         self.writes.drain(_LAST_WRITES_S)
         for lane in (self.writes, *self.lanes):
             lane.close()
+        endings = [backend.close for backend in self.ours]
         if self.store not in self.ours:
-            self.store.flush()
-        for backend in self.ours:
-            backend.close()
+            endings.append(self.store.flush)
+        for end in endings:
+            try:
+                end()
+            except Exception as error:  # noqa: BLE001 - the end of a cache must not break its user's program
+                log.warning("the cache could not be closed tidily: %s", type(error).__name__)
 
 
 def assemble(
@@ -113,6 +128,8 @@ def assemble(
         raise ConfigurationError(
             "hash_only uses no embedder and no store: drop embedder=/store=, or hash_only"
         )
+    if verifier is not None and not (hasattr(verifier, "verify") and hasattr(verifier, "averify")):
+        raise ConfigurationError("verifier= must be a Verifier: see semcache_integrations.protocols.Verifier")
     encoder = open_embedder(config, embedder)
     keeper = open_store(config, encoder, store)
 
@@ -164,7 +181,7 @@ def open_store(config: CacheConfig, embedder: Embedder, given: Store | None = No
     if config.hash_only:
         return NoStore()
     if given is not None:
-        if not isinstance(getattr(given, "in_process", None), bool):
+        if isinstance(given, type) or not isinstance(getattr(given, "in_process", None), bool):
             raise ConfigurationError("store= must be a Store: see semcache_integrations.protocols.Store")
         return given
     if config.url is not None:

@@ -59,6 +59,7 @@ class SemanticCache(CacheAside):
     def reset_stats(self) -> None:
         """Start counting from zero."""
         self._recorder.reset()
+        self._hash.evicted = 0
 
     def explain(self, request: CacheRequest) -> Explanation:
         """Show what a look-up sees: every candidate with its similarity and the verdict on it.
@@ -69,15 +70,15 @@ class SemanticCache(CacheAside):
             BackendError: the embedder or the store failed.
             UnkeyableError: the request has no canonical form.
         """
-        ask = self._ask(request, *self._key(request))
-        entry, verdicts = self._driver.run(flow.explain(ask, self._rules, self._clock()))
-        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls))
+        ask, now = self._ask(request, *self._key(request)), self._clock()
+        entry, verdicts = self._driver.run(flow.explain(ask, self._rules, now))
+        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls), now)
 
     async def aexplain(self, request: CacheRequest) -> Explanation:
         """Async twin of `explain`."""
-        ask = self._ask(request, *self._key(request))
-        entry, verdicts = await self._driver.arun(flow.explain(ask, self._rules, self._clock()))
-        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls))
+        ask, now = self._ask(request, *self._key(request)), self._clock()
+        entry, verdicts = await self._driver.arun(flow.explain(ask, self._rules, now))
+        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls), now)
 
     # -- deleting ---------------------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class SemanticCache(CacheAside):
             older_than_s: Stored more than so many seconds ago.
 
         Raises:
-            ConfigurationError: no condition is given; `clear()` deletes everything.
+            ConfigurationError: no condition is given, or an empty one; `clear()` deletes everything.
             StoreError: the store could not do it; memory has forgotten the entries all the same.
         """
         return self._delete(self._selector(entry_id, namespace, tag, model, tenant, older_than_s))
@@ -157,6 +158,8 @@ class SemanticCache(CacheAside):
     ) -> Selector:
         if all(given is None for given in (entry_id, namespace, tag, model, tenant, older_than_s)):
             raise ConfigurationError("invalidate() needs a condition; clear() deletes everything")
+        if "" in (entry_id, namespace, tag, model, tenant):
+            raise ConfigurationError("an empty condition would select everything; clear() deletes everything")
         return Selector(
             ids=() if entry_id is None else (entry_id,),
             namespace=namespace or "",

@@ -5,16 +5,20 @@ A setting comes from the keyword argument, else from `SEMCACHE_<NAME>`, else fro
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from semcache_integrations.core.errors import ConfigurationError
+
+_log = logging.getLogger("semcache_integrations")
 
 ENV_PREFIX = "SEMCACHE_"
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -87,6 +91,8 @@ class CacheConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> CacheConfig:
+        if self.path is not None and not os.fspath(self.path):
+            raise ValueError("path is empty: name a directory, or leave it out for a temporary one")
         if self.path is not None and self.url is not None:
             raise ValueError("give path= (embedded store) or url= (Qdrant server), not both")
         if self.hash_only and (self.path is not None or self.url is not None):
@@ -110,6 +116,10 @@ def load_config(config: CacheConfig | None = None, /, **settings: Any) -> CacheC
     Raises:
         ConfigurationError: A name is unknown or a value out of bounds; the message says which and why.
     """
+    if config is not None and not isinstance(config, CacheConfig):
+        raise ConfigurationError(
+            f"config must be a CacheConfig, not a {type(config).__name__}; settings are named: path=…, url=…"
+        )
     base: Mapping[str, Any] = config.model_dump(exclude_unset=True) if config else _from_environment()
     try:
         return CacheConfig.model_validate({**base, **settings})
@@ -139,6 +149,15 @@ def _user_cache() -> Path:
 
 def _from_environment() -> dict[str, str]:
     names = {ENV_PREFIX + name.upper(): name for name in CacheConfig.model_fields}
+    for key in os.environ:
+        if (
+            key.startswith(ENV_PREFIX)
+            and key not in names
+            and (meant := get_close_matches(key, names, 1, 0.85))
+        ):
+            _log.warning(
+                "%s sets nothing: is %s meant?", key, meant[0]
+            )  # others may use our prefix, so no error
     return {names[key]: value for key, value in os.environ.items() if key in names and value != ""}
 
 

@@ -41,9 +41,23 @@ def scope(*, tenant: str | None = None, tags: Iterable[str] = ()) -> Iterator[No
         tags: Labels for `invalidate(tag=…)`, added to those of outer blocks.
     """
     outer = surroundings.get()
-    inner = replace(outer, tags=(*outer.tags, *tags), tenant=outer.tenant if tenant is None else tenant)
+    inner = replace(
+        outer, tags=(*outer.tags, *labels(tags)), tenant=outer.tenant if tenant is None else tenant
+    )
     with _set(inner):
         yield
+
+
+def labels(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return the tags as a tuple.
+
+    Raises:
+        TypeError: they are one string, which would be split into letters, or one of them is no string.
+    """
+    listed = () if isinstance(tags, str) else tuple(tags)
+    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in listed):
+        raise TypeError(f"tags must be a list of str, not {tags!r}")
+    return listed
 
 
 @contextmanager

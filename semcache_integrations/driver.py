@@ -10,13 +10,14 @@ import asyncio
 import math
 import queue
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
 from semcache_integrations.breaker import Breaker
-from semcache_integrations.core.errors import BackendError
+from semcache_integrations.core.errors import BackendError, EmbeddingError, StoreError
 from semcache_integrations.core.flow import Embed, FetchExact, FindNearest, Flow, Op, Verify, Write
 from semcache_integrations.core.models import CacheEntry, Candidate, Vector
 from semcache_integrations.lanes import Lane
@@ -77,7 +78,7 @@ class Side:
                 answer = call.function(*call.args)
             else:
                 with budget.of(self) as timeout_s:
-                    answer = self.lane.submit(call.function, *call.args).result(timeout_s)
+                    answer = _result(self.lane.submit(call.function, *call.args), timeout_s)
             call.check(answer)
         except Exception as error:
             raise self._failure(error) from error
@@ -90,7 +91,7 @@ class Side:
         try:
             if call.native is not None:
                 with budget.of(self) as timeout_s:
-                    answer = await asyncio.wait_for(call.native(*call.args), timeout_s)
+                    answer = await _within(call.native(*call.args), timeout_s)
             elif self.lane is None:
                 answer = call.function(*call.args)
             else:
@@ -228,13 +229,45 @@ class Driver:
         except Exception:  # noqa: BLE001 - a plug-in's memory is no reason to fail: it is asked to embed instead
             return None
 
-    def _check_vector(self, answer: object) -> None:
+    def _check_vector(self, answer: Any) -> None:  # Any: a plug-in's answer, which may be anything
         if answer is None:
             return
-        if not isinstance(answer, Sequence) or len(answer) != self._dimension:
-            raise ValueError("not a vector of the embedder's dimension")
+        if not (isinstance(answer, Sequence) or hasattr(answer, "tolist")):  # an array will do
+            raise EmbeddingError(f"the embedder returned a {type(answer).__name__} instead of a vector")
+        if len(answer) != self._dimension:
+            raise EmbeddingError(f"the embedder returned {len(answer)} numbers instead of {self._dimension}")
         if not math.isfinite(sum(answer)):
-            raise ValueError("not a finite vector")
+            raise EmbeddingError("the embedder returned a vector that is not finite")
+
+
+async def _within(call: Awaitable[Any], timeout_s: float) -> object:
+    """Await a plug-in's coroutine, and leave it behind when its time is up.
+
+    `asyncio.wait_for` waits for the cancelled one to end: one that swallows its cancellation would hang us.
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        done, _ = await asyncio.wait((task,), timeout=timeout_s)
+    except asyncio.CancelledError:
+        _abandon(task)
+        raise
+    if not done:
+        _abandon(task)
+        raise TimeoutError
+    return task.result()
+
+
+def _abandon(task: asyncio.Future[Any]) -> None:
+    task.cancel()
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # else asyncio complains
+
+
+def _result(waiting: Future[Any], timeout_s: float) -> object:
+    """Wait for a lane's answer; what is given up before it began must not run later, nor keep its prompt."""
+    try:
+        return waiting.result(timeout_s)
+    finally:
+        waiting.cancel()
 
 
 def _native(backend: object, name: str) -> Callable[..., Awaitable[Any]] | None:
@@ -254,6 +287,8 @@ def _check_entry(answer: object) -> None:
 
 
 def _check_candidates(answer: Sequence[Candidate]) -> None:
+    if not isinstance(answer, Sequence):  # to look at an iterator would use it up
+        raise StoreError(f"the store returned a {type(answer).__name__} instead of a list of candidates")
     if not all(isinstance(found, Candidate) and math.isfinite(found.similarity) for found in answer):
         raise TypeError("not candidates")
 

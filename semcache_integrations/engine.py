@@ -20,10 +20,11 @@ from semcache_integrations.breaker import State
 from semcache_integrations.config import CacheConfig, load_config
 from semcache_integrations.context import Surroundings, surroundings
 from semcache_integrations.core import flow
-from semcache_integrations.core.errors import BackendError, UnkeyableError
+from semcache_integrations.core.errors import BackendError, ConfigurationError, UnkeyableError
 from semcache_integrations.core.keys import canonical_text, encodable
 from semcache_integrations.core.models import (
     DEFAULT_CONTROLS,
+    NEVER,
     CacheEntry,
     CacheEvent,
     CacheRequest,
@@ -46,6 +47,7 @@ log = logging.getLogger("semcache_integrations")
 
 _WRITE_BUDGET_S = 5.0  # for one write: nobody waits for it, but a dead store must not hold the queue
 _SWEEP_EVERY_S = 300.0
+_ENDLESS_TTL_S = 1e12  # thirty thousand years: no store needs to add up infinities
 
 
 class Asked(NamedTuple):
@@ -53,7 +55,7 @@ class Asked(NamedTuple):
 
     ask: flow.Ask
     key: HashKey
-    epoch: int
+    generation: int
 
 
 class Engine:
@@ -71,6 +73,8 @@ class Engine:
         **settings: Any,  # CacheConfig checks them
     ) -> None:
         self.config = load_config(config, **settings)
+        if not isinstance(hooks, Sequence):
+            raise ConfigurationError("hooks= is a list of event hooks: [hook]")
         self._clock = clock
         self._hooks = tuple(hooks)
         self._tenant = self.config.tenant
@@ -90,7 +94,6 @@ class Engine:
             self._policy, self._keyring, semantic=not self.config.hash_only, verifies=verifier is not None
         )
         self._local_ttl_s = local_ttl_s(self.config)
-        self._epoch = 0
         self._next_sweep = clock() + _SWEEP_EVERY_S
         self._finalizer = weakref.finalize(self, self._backends.close)
 
@@ -134,14 +137,18 @@ class Engine:
         try:
             scope = self._keyring.scope(request, (tenant, said.tenant) if said.tenant else tenant)
             key = (scope, canonical_text(request.text))
+            generation = self._hash.generation  # before the slot is read
             slot = self._hash.get(key, now)
             if slot is not None and (
                 request.controls is DEFAULT_CONTROLS or self._serves(slot, request.controls, now)
             ):
                 if now >= slot.renew_at:
-                    self._keep(key, slot.hit, now)
+                    until = (
+                        NEVER if self._local_ttl_s == NEVER else slot.deadline
+                    )  # others may have deleted it
+                    self._keep_again(key, slot.hit, now, until, generation)
                 return slot.hit
-            return Asked(self._ask(request, key, _readable(tenant, said)), key, self._epoch)
+            return Asked(self._ask(request, key, _readable(tenant, said)), key, generation)
         except UnkeyableError as error:
             return Miss("unkeyable", detail=str(error))
 
@@ -171,22 +178,23 @@ class Engine:
         )
 
     def _settle(self, asked: Asked, found: Lookup, now: float) -> Lookup:
-        """Promote what the backends found into memory, unless something was invalidated meanwhile."""
-        if isinstance(found, Hit) and asked.epoch == self._epoch:
-            self._keep(asked.key, found, now)
+        """Promote what the backends found into memory."""
+        if isinstance(found, Hit):
+            self._keep_again(asked.key, found, now, now + self._local_ttl_s, asked.generation)
         return found
 
-    def _keep(self, key: HashKey, hit: Hit, now: float) -> None:
-        """Keep a hit in memory, its sliding TTL renewed."""
+    def _keep_again(self, key: HashKey, hit: Hit, now: float, until: float, generation: int) -> None:
+        """Keep a hit in memory `until` then, renewed, unless it was invalidated or overwritten meanwhile."""
         entry = self._renewed(hit.entry, now)
-        deadline = min(entry.expires_at, now + self._local_ttl_s)
-        self._hash.put(key, Hit(entry, hit.similarity, "hash"), deadline, self._policy.renew_at(entry))
+        kept = Hit(entry, hit.similarity, "hash")
+        deadline = min(entry.expires_at, until)
+        self._hash.put_again(key, kept, deadline, self._policy.renew_at(entry), generation)
 
     def _renewed(self, entry: CacheEntry, now: float) -> CacheEntry:
         """Renew a sliding TTL once half of it is used up: here, and off the caller's path in the store."""
         if now < self._policy.renew_at(entry):
             return entry
-        expires_at = self._policy.expires_at(entry.created_at, now, entry.ttl_s)
+        expires_at = _storable(self._policy.expires_at(entry.created_at, now, entry.ttl_s))
         entry = self._keyring.seal(replace(entry, expires_at=expires_at))
         self._later(self._backends.store.touch, entry)
         return entry
@@ -222,10 +230,12 @@ class Engine:
 
     def _prepare(self, request: CacheRequest, payload: str) -> tuple[flow.Ask, CacheEntry] | None:
         """Make the entry and keep it in memory, where it can be read at once."""
-        said, now = surroundings.get(), self._clock()
+        said, now = surroundings.get(), _storable(self._clock())
         controls = request.controls
         ttl_s = self._policy.ttl_s if controls.ttl_s is None else controls.ttl_s
-        if said.mode == "bypass" or (ttl_s is not None and ttl_s <= 0):
+        if ttl_s is not None and ttl_s >= _ENDLESS_TTL_S:
+            ttl_s = None
+        if said.mode == "bypass" or not (ttl_s is None or ttl_s > 0):  # NaN is no time to live either
             return None
         try:
             key, tenant = self._key(request)
@@ -237,15 +247,16 @@ class Engine:
                     text=ask.text,
                     payload=encodable(payload),
                     created_at=now,
-                    expires_at=self._policy.expires_at(now, now, ttl_s),
-                    ttl_s=ttl_s,
-                    tags=tuple(dict.fromkeys((*controls.tags, *said.tags))),
+                    expires_at=_storable(self._policy.expires_at(now, now, ttl_s)),
+                    ttl_s=None if ttl_s is None else _storable(ttl_s),
+                    tags=tuple(encodable(tag) for tag in dict.fromkeys((*controls.tags, *said.tags))),
                 )
             )
         except UnkeyableError:
             self._recorder.counted("unkeyable")
             return None
-        self._keep(key, Hit(entry, 1.0, "hash"), now)
+        deadline = min(entry.expires_at, now + self._local_ttl_s)
+        self._hash.put(key, Hit(entry, 1.0, "hash"), deadline, self._policy.renew_at(entry))
         return ask, entry
 
     def _write(self, ask: flow.Ask, entry: CacheEntry) -> CacheEntry | None:
@@ -296,7 +307,6 @@ class Engine:
 
     def _forget(self, selector: Selector) -> int:
         """Drop entries from memory, and keep look-ups that are under way from bringing them back."""
-        self._epoch += 1
         return self._hash.remove(selector)
 
     # -- telling ----------------------------------------------------------------------------------
@@ -315,6 +325,14 @@ class Engine:
             log.warning("the %s answers again", name)
         self._recorder.counted(f"{name}_{state}")
         self._tell(CacheEvent(f"breaker_{state}", reason=name))
+
+
+def _storable(seconds: float) -> float:
+    """Return microseconds: Qdrant's JSON reader (serde_json) is off by one bit beyond sixteen digits.
+
+    Times are signed, and tell one answer from the next.
+    """
+    return round(float(seconds), 6)
 
 
 def _readable(tenant: str, said: Surroundings) -> str:

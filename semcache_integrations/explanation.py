@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from semcache_integrations.core.flow import Ask
 from semcache_integrations.core.models import CacheEntry, Verdict
+from semcache_integrations.core.policy import is_fresh
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,23 +26,32 @@ class Explanation:
         exact: The entry of the very same question, expired or not, if there is one.
         verdicts: One per neighbour in the namespace, best first.
         threshold: Least cosine of a semantic hit for this request.
+        now: Seconds since the epoch at which this was so.
     """
 
     ask: Ask
     exact: CacheEntry | None
     verdicts: tuple[Verdict, ...]
     threshold: float
+    now: float
 
     @property
     def served(self) -> CacheEntry | None:
-        """The entry whose answer a look-up would serve, freshness of the exact one aside."""
+        """The entry whose answer a look-up of the store would serve."""
+        if self.exact is not None and is_fresh(self.exact, self.ask.request.controls, self.now):
+            return self.exact
         accepted = (verdict.candidate.entry for verdict in self.verdicts if not verdict.refusal)
-        return self.exact or next(accepted, None)
+        return next(accepted, None)
 
     def rows(self) -> Iterator[tuple[str, str, str, str]]:
         """Yield the table's rows: question, similarity, verdict, entry id."""
         if self.exact is not None:
-            yield self.exact.text, "1.000", "same question", self.exact.id
+            yield (
+                self.exact.text,
+                "1.000",
+                "same question" if self.served is self.exact else "expired",
+                self.exact.id,
+            )
         for verdict in self.verdicts:
             entry = verdict.candidate.entry
             if self.exact is None or entry.id != self.exact.id:

@@ -39,6 +39,11 @@ class Lane:
         self._jobs: queue.Queue[_Job | None] = queue.Queue(self._limit)
         self._threads = 0
         self._busy = 0
+        self._own: set[int] = set()
+
+    def is_mine(self) -> bool:
+        """Whether this very thread is one of the lane's, so that waiting for the lane would be for ever."""
+        return threading.get_ident() in self._own
 
     def submit(self, function: Callable[..., T], *args: object) -> Future[T]:
         """Queue a call.
@@ -60,7 +65,7 @@ class Lane:
     def drain(self, timeout_s: float) -> bool:
         """Wait until no job waits or runs, `timeout_s` at most; return whether it came to that."""
         deadline = time.monotonic() + timeout_s
-        while self._busy and self._pid == os.getpid():
+        while self._busy > self.is_mine() and self._pid == os.getpid():
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.002)
@@ -68,6 +73,8 @@ class Lane:
 
     def close(self) -> None:
         """Let the idle threads end; a running job is left to finish by itself."""
+        if self._pid != os.getpid():  # no thread of ours is here, and the lock may have been held
+            return
         with self._lock:
             for _ in range(self._threads):
                 try:
@@ -77,12 +84,14 @@ class Lane:
             self._threads = 0
 
     def _work(self) -> None:
-        jobs = self._jobs
+        jobs, own = self._jobs, self._own
+        own.add(threading.get_ident())
         while (job := jobs.get()) is not None:
             self._run(*job)
             del job  # an idle thread must not keep a prompt alive
             with self._lock:
                 self._busy -= 1
+        own.discard(threading.get_ident())
 
     @staticmethod
     def _run(future: Future[Any], function: Callable[..., Any], args: tuple[Any, ...]) -> None:
@@ -90,5 +99,10 @@ class Lane:
             return
         try:
             future.set_result(function(*args))
-        except BaseException as error:  # noqa: BLE001 - belongs to whoever waits for the future
+        except Exception as error:  # noqa: BLE001 - belongs to whoever waits for the future
             future.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - a Rust panic, an inner cancellation, sys.exit()
+            # In the waiting thread it would look like a Ctrl-C or a cancellation of its own.
+            died = RuntimeError(f"the call died of {type(error).__name__}")
+            died.__cause__ = error
+            future.set_exception(died)

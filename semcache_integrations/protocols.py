@@ -87,7 +87,7 @@ class Store(Protocol):
 
     @abstractmethod
     def touch(self, entry: CacheEntry) -> None:
-        """Write the entry's new `expires_at` and signature; do nothing if it is gone."""
+        """Write the entry's new `expires_at` and signature; do nothing if it is gone or overwritten (`created_at`)."""
         ...
 
     @abstractmethod

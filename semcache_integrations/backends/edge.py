@@ -149,7 +149,8 @@ class EdgeStore(Store):
         """See `Store.touch`."""
         renewal = renewal_of(entry)
         with self._lock:
-            if self.get(entry.namespace, entry.id) is None:
+            known = self.get(entry.namespace, entry.id)
+            if known is None or known.created_at != entry.created_at:
                 return
             with ENGINE:
                 self._write(qe.UpdateOperation.set_payload([entry.id], renewal), MIN_FREE_BYTES)

@@ -15,6 +15,7 @@ from qdrant_client import models as m
 from semcache_integrations.backends.points import (
     NAMESPACE_FIELD,
     VECTOR_NAME,
+    Bound,
     Condition,
     HasId,
     Match,
@@ -104,10 +105,11 @@ class Operations:
             yield call
 
     def touch(self, entry: CacheEntry) -> Steps[None]:
-        """Renew one point if it is still there, in its namespace."""
+        """Renew one point if it is still there, in its namespace, with this answer."""
         if not is_point_id(entry.id):
             return
-        where = filter_of([HasId((entry.id,)), Match(NAMESPACE_FIELD, entry.namespace.id)])
+        same_answer = Bound("created_at", "lte", entry.created_at)  # another one has another signature
+        where = filter_of([HasId((entry.id,)), Match(NAMESPACE_FIELD, entry.namespace.id), same_answer])
         name = self.layout.name_for(entry.namespace.model)
         renewal = renewal_of(entry)
         yield from _unless_missing(

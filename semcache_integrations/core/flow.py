@@ -177,7 +177,10 @@ def explain(ask: Ask, rules: Rules, now: float) -> Flow[tuple[CacheEntry | None,
         BackendError: the embedder or the store failed; here that is what the caller wants to know.
     """
     entry = yield from do(FetchExact(ask.namespace, ask.entry_id))
-    candidates = yield from _neighbours(ask, rules)
+    if entry is not None and not _belongs(entry, ask, rules):
+        entry = None
+    semantic = rules.semantic and ask.request.controls.semantic
+    candidates = (yield from _neighbours(ask, rules)) if semantic else ()
     verdicts: list[Verdict] = []
     for judged in rules.policy.judge(ask.text, candidates or (), ask.request.controls, now):
         verdict = yield from _verified(ask, rules, judged)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from enum import Enum
 from hashlib import blake2b
 from hmac import compare_digest
+from typing import Any
 
 import orjson
 
@@ -45,8 +46,16 @@ def canonical(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [canonical(item) for item in value]
     if isinstance(value, (dict, Mapping)):
-        return {_name(name): canonical(item) for name, item in value.items() if item is not None}
+        return _mapping(value)
     return _unusual(value)
+
+
+def _mapping(value: Mapping[Any, object]) -> dict[str, object]:
+    stated = [(_name(name), canonical(item)) for name, item in value.items() if item is not None]
+    named = dict(stated)
+    if len(named) < len(stated):
+        raise UnkeyableError("two of a mapping's keys are the same in JSON")
+    return named
 
 
 def _integer(value: int) -> object:
@@ -64,7 +73,8 @@ def _name(name: object) -> str:
         raise UnkeyableError(f"a mapping key of type {type(name).__name__} has no canonical form")
     if isinstance(name, str) and name.startswith(_MARK):
         raise UnkeyableError("a mapping key must not begin with NUL")
-    return str(name)
+    # A subclass may say anything in its own __str__: two enums of one name would look alike.
+    return str.__str__(name) if isinstance(name, str) else int.__repr__(name)
 
 
 def _unusual(value: object) -> object:
@@ -110,6 +120,11 @@ def _dump(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
+def _stated(context: object) -> object:
+    """Return the context; nothing said in any form is one form, but 0 and False are said."""
+    return context if context or isinstance(context, (bool, int, float)) else ()
+
+
 def canonical_text(text: str) -> str:
     """Return the form of a question that all its spellings share: trimmed, Unicode-composed (NFC)."""
     text = text.strip()
@@ -153,10 +168,13 @@ class Keyring:
         Raises:
             UnkeyableError: a parameter or the context has no canonical form.
         """
-        about = (request.dialect, tenant, request.model, request.params or {}, request.context or ())
         try:
-            scope = canonical_json(about)
-        except (TypeError, ValueError, RecursionError) as error:  # lone surrogates, cycles, deep nesting
+            scope = canonical_json(
+                (request.dialect, tenant, request.model, request.params or {}, _stated(request.context))
+            )
+        except UnkeyableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a cycle, a surrogate, or whatever a stranger's own code raises
             raise UnkeyableError(f"the request has no canonical form: {type(error).__name__}") from None
         return scope if len(scope) <= _LONGEST_SCOPE else self._digest(b"scope", scope.encode()).hexdigest()
 
@@ -192,9 +210,9 @@ class Keyring:
             entry.namespace.id,
             entry.text,
             entry.payload,
-            repr(entry.created_at),
-            repr(entry.expires_at),
-            repr(entry.ttl_s),
+            repr(float(entry.created_at)),  # a store gives 60 back as 60.0
+            repr(float(entry.expires_at)),
+            repr(None if entry.ttl_s is None else float(entry.ttl_s)),
             entry.tags,
         )
         return self._digest(b"entry-seal", _dump(fields).encode()).hexdigest()

@@ -112,6 +112,14 @@ class StoreSuite:
         best = store.search(HOME, self.axis(1), 1)[0]
         assert (best.entry.payload, round(best.similarity, 5)) == ("new", 1.0)
 
+    def test_a_touch_leaves_an_overwritten_entry_alone(self, store: Store) -> None:
+        """The renewal of the old answer would sign the new one wrongly, and so lose it."""
+        store.put(entry(signature="old"), self.axis(0))
+        newer = entry(payload="new", signature="new", created_at=entry().created_at + 1.0)
+        store.put(newer, self.axis(0))
+        store.touch(entry(signature="old", expires_at=NOW + 5.0))
+        assert store.get(HOME, newer.id) == newer
+
     def test_an_id_opens_nothing_in_a_foreign_namespace(self, store: Store) -> None:
         store.put(entry(), self.axis(0))
         assert store.get(ABROAD, entry().id) is None

@@ -57,7 +57,8 @@ class MemoryStore(Store):
         """See `Store.touch`."""
         with self._lock:
             known, vector = self._open().get(entry.id, (None, None))
-            if known is not None and known.namespace.id == entry.namespace.id:
+            same = (entry.namespace.id, entry.created_at)
+            if known is not None and (known.namespace.id, known.created_at) == same:
                 renewed = replace(known, expires_at=entry.expires_at, signature=entry.signature)
                 self._points[entry.id] = (renewed, vector)
 

@@ -274,7 +274,8 @@ class TestBodies:
     def test_a_touch_is_bound_to_the_namespace(self, server, store):
         store.touch(entry())
         (request,) = server.asked("/points/payload")
-        has_id, namespace = request.body["filter"]["must"]
+        has_id, namespace, same_answer = request.body["filter"]["must"]
+        assert same_answer["range"]["lte"] == entry().created_at
         assert has_id["has_id"] == [entry().id]
         assert namespace["match"]["value"] == HOME.id
         assert set(request.body["payload"]) == {"expires_at", "signature"}
