@@ -7,6 +7,20 @@ import pytest
 from semcache_integrations.core.guards import VETOES, read, vetoes
 
 PARTED = {
+    "material": [
+        (
+            "Summarize this: the meeting moved to the morning",
+            "Summarize this: the meeting moved to the cellar",
+        ),
+        ("Translate into French: good night", "Translate into French: good luck"),
+        ("Proofread: I has a dog", "Proofread: I has a cat"),
+        ("What is the sentiment of: what a great film", "What is the sentiment of: what an awful film"),
+        ("Fix the grammar: she go home", "Fix the grammar: she go away"),
+        ("Classify this review: fast delivery", "Classify this review: slow delivery"),
+        ("Extract the names: Anna met Ben", "Extract the names: Anna met Tom"),
+        ("Rewrite politely: send it now", "Rewrite politely: send it later"),
+        ("Please shorten: we are pleased to see you", "Please shorten: we are pleased to hear you"),
+    ],
     "script": [
         ("How do I reset my password?", "如何重置我的密码?"),
         ("What is the capital of France?", "Какая столица Франции?"),
@@ -233,6 +247,20 @@ PARTED = {
 }
 
 SHARED = {
+    "material": [
+        (
+            "Summarize this: the meeting moved to the cellar",
+            "Please summarise this: The meeting moved to the cellar.",
+        ),
+        ("Translate into French: good luck", "translate to french: Good luck"),
+        ("Proofread: I has a dog", "proofread this: I has a dog"),
+        ("Question: how do I reset my password", "Question: how can I reset my password"),
+        ("Hi: how do I open an account", "Hello: how can I open an account"),
+        ("How do I summarize a book?", "How can I summarize a book?"),
+        ("How do I translate a page?", "how can I translate a page:"),
+        ("What does sentiment analysis mean?", "what does sentiment analysis mean"),
+        ("Fix the grammar: she go home", "fix the grammar:  She go home!"),
+    ],
     "script": [
         ("What is a café?", "what is a cafe"),
         ("How does the Ж key work?", "How does the key Ж work?"),

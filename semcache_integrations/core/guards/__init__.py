@@ -21,6 +21,7 @@ from semcache_integrations.core.guards import (
     polarity,
     scope,
     subjects,
+    tasks,
     things,
 )
 from semcache_integrations.core.guards.reading import Reading, essence, read
@@ -46,6 +47,7 @@ VETOES: Mapping[str, Veto] = MappingProxyType(
         "quote": literals.differ_in_quotes,
         "code": literals.differ_in_code,
         "operator": literals.differ_in_operators,
+        "material": tasks.differ_in_material,
         "direction": order.differ_in_direction,
         "noun": subjects.differ_by_one_noun,
         "order": order.differ_in_order,
