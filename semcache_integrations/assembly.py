@@ -22,9 +22,10 @@ from semcache_integrations.core.guards import ALL as ALL_VETOES
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import NEVER, Selector
 from semcache_integrations.core.policy import Policy
-from semcache_integrations.driver import Driver, Side
+from semcache_integrations.driver import Driver
 from semcache_integrations.lanes import Lane
 from semcache_integrations.protocols import Embedder, Store, Verifier
+from semcache_integrations.side import Side
 
 if TYPE_CHECKING:
     from semcache_integrations.backends.embedders import EmbedderLike

@@ -54,11 +54,13 @@ class SemanticCache(CacheAside):
     def stats(self) -> CacheStats:
         """Return counts, hit rates and latency percentiles since the cache was made."""
         kept = self._hash
-        return self._recorder.snapshot(entries=len(kept), size_bytes=kept.size_bytes, evicted=kept.evicted)
+        return self._journal.recorder.snapshot(
+            entries=len(kept), size_bytes=kept.size_bytes, evicted=kept.evicted
+        )
 
     def reset_stats(self) -> None:
         """Start counting from zero."""
-        self._recorder.reset()
+        self._journal.recorder.reset()
         self._hash.evicted = 0
 
     def explain(self, request: CacheRequest) -> Explanation:

@@ -27,6 +27,10 @@ class Surroundings:
     tags: tuple[str, ...] = ()
     mode: Literal["use", "refresh", "bypass"] = "use"
 
+    def readable(self, tenant: str) -> str:
+        """Return the name, for people and for filters, of the tenant that a request of `tenant` belongs to here."""
+        return f"{tenant}/{self.tenant}" if tenant and self.tenant else tenant or self.tenant
+
 
 NOTHING_SAID = Surroundings()
 surroundings: ContextVar[Surroundings] = ContextVar("semcache_surroundings", default=NOTHING_SAID)

@@ -16,9 +16,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semcache_integrations.assembly import assemble, keyring_of, local_ttl_s, policy_of
-from semcache_integrations.breaker import State
 from semcache_integrations.config import CacheConfig, load_config
-from semcache_integrations.context import Surroundings, surroundings
+from semcache_integrations.context import surroundings
 from semcache_integrations.core import flow
 from semcache_integrations.core.errors import BackendError, ConfigurationError, UnkeyableError
 from semcache_integrations.core.keys import canonical_text, encodable
@@ -26,7 +25,6 @@ from semcache_integrations.core.models import (
     DEFAULT_CONTROLS,
     NEVER,
     CacheEntry,
-    CacheEvent,
     CacheRequest,
     Controls,
     Hit,
@@ -35,10 +33,10 @@ from semcache_integrations.core.models import (
     Namespace,
     Selector,
 )
-from semcache_integrations.core.policy import EPSILON
+from semcache_integrations.core.policy import EPSILON, storable_time
 from semcache_integrations.hash_tier import HashKey, HashTier, Slot
+from semcache_integrations.journal import Journal
 from semcache_integrations.protocols import EventHook, Store, Verifier
-from semcache_integrations.stats import Recorder
 
 if TYPE_CHECKING:
     from semcache_integrations.backends.embedders import EmbedderLike
@@ -76,17 +74,16 @@ class Engine:
         if not isinstance(hooks, Sequence):
             raise ConfigurationError("hooks= is a list of event hooks: [hook]")
         self._clock = clock
-        self._hooks = tuple(hooks)
         self._tenant = self.config.tenant
         self._policy = policy_of(self.config)
-        self._recorder = Recorder()
+        self._journal = Journal(hooks)
         self._hash = HashTier(self.config.max_entries, self.config.max_bytes)
         self._backends = assemble(
             self.config,
             embedder=embedder,
             store=store,
             verifier=verifier,
-            on_change=_weakly(self._breaker_changed),
+            on_change=self._journal.breaker_changed,
         )
         self._driver = self._backends.driver
         self._keyring = keyring_of(self.config, self._backends.embedder)
@@ -107,9 +104,7 @@ class Engine:
         if isinstance(found, Asked):
             steps = flow.lookup(found.ask, self._rules, now)
             found = self._settle(found, self._driver.run(steps), now)
-        self._recorder.looked_up(found, perf_counter() - started)
-        if self._hooks:
-            self._tell(_event(found, request, perf_counter() - started))
+        self._journal.looked_up(found, request, perf_counter() - started)
         return found
 
     async def alookup(self, request: CacheRequest) -> Lookup:
@@ -119,9 +114,7 @@ class Engine:
         if isinstance(found, Asked):
             steps = flow.lookup(found.ask, self._rules, now)
             found = self._settle(found, await self._driver.arun(steps), now)
-        self._recorder.looked_up(found, perf_counter() - started)
-        if self._hooks:
-            self._tell(_event(found, request, perf_counter() - started))
+        self._journal.looked_up(found, request, perf_counter() - started)
         return found
 
     def age_s(self, entry: CacheEntry) -> float:
@@ -142,13 +135,11 @@ class Engine:
             if slot is not None and (
                 request.controls is DEFAULT_CONTROLS or self._serves(slot, request.controls, now)
             ):
-                if now >= slot.renew_at:
-                    until = (
-                        NEVER if self._local_ttl_s == NEVER else slot.deadline
-                    )  # others may have deleted it
+                if now >= slot.renew_at:  # in memory no longer than before, if others may delete it
+                    until = NEVER if self._local_ttl_s == NEVER else slot.deadline
                     self._keep_again(key, slot.hit, now, until, generation)
                 return slot.hit
-            return Asked(self._ask(request, key, _readable(tenant, said)), key, generation)
+            return Asked(self._ask(request, key, said.readable(tenant)), key, generation)
         except UnkeyableError as error:
             return Miss("unkeyable", detail=str(error))
 
@@ -156,7 +147,7 @@ class Engine:
         """Return the request's in-process key and the tenant it belongs to, readable."""
         said, tenant = surroundings.get(), request.tenant or self._tenant
         scope = self._keyring.scope(request, (tenant, said.tenant) if said.tenant else tenant)
-        return (scope, canonical_text(request.text)), _readable(tenant, said)
+        return (scope, canonical_text(request.text)), said.readable(tenant)
 
     def _identity(self, request: CacheRequest) -> HashKey | None:
         """What equal requests share, or None where a call must not be confused with another one."""
@@ -194,7 +185,7 @@ class Engine:
         """Renew a sliding TTL once half of it is used up: here, and off the caller's path in the store."""
         if now < self._policy.renew_at(entry):
             return entry
-        expires_at = _storable(self._policy.expires_at(entry.created_at, now, entry.ttl_s))
+        expires_at = storable_time(self._policy.expires_at(entry.created_at, now, entry.ttl_s))
         entry = self._keyring.seal(replace(entry, expires_at=expires_at))
         self._later(self._backends.store.touch, entry)
         return entry
@@ -230,7 +221,7 @@ class Engine:
 
     def _prepare(self, request: CacheRequest, payload: str) -> tuple[flow.Ask, CacheEntry] | None:
         """Make the entry and keep it in memory, where it can be read at once."""
-        said, now = surroundings.get(), _storable(self._clock())
+        said, now = surroundings.get(), storable_time(self._clock())
         controls = request.controls
         ttl_s = self._policy.ttl_s if controls.ttl_s is None else controls.ttl_s
         if ttl_s is not None and ttl_s >= _ENDLESS_TTL_S:
@@ -247,13 +238,13 @@ class Engine:
                     text=ask.text,
                     payload=encodable(payload),
                     created_at=now,
-                    expires_at=_storable(self._policy.expires_at(now, now, ttl_s)),
-                    ttl_s=None if ttl_s is None else _storable(ttl_s),
+                    expires_at=storable_time(self._policy.expires_at(now, now, ttl_s)),
+                    ttl_s=None if ttl_s is None else storable_time(ttl_s),
                     tags=tuple(encodable(tag) for tag in dict.fromkeys((*controls.tags, *said.tags))),
                 )
             )
         except UnkeyableError:
-            self._recorder.counted("unkeyable")
+            self._journal.unkeyable()
             return None
         deadline = min(entry.expires_at, now + self._local_ttl_s)
         self._hash.put(key, Hit(entry, 1.0, "hash"), deadline, self._policy.renew_at(entry))
@@ -263,36 +254,26 @@ class Engine:
         try:
             self._driver.run(flow.store(ask, entry, self._rules), _WRITE_BUDGET_S)
         except BackendError as error:
-            self._not_stored(entry, str(error))
+            self._journal.not_stored(entry, str(error))
             return None
-        return self._stored(entry)
+        self._journal.stored(entry)
+        return entry
 
     async def _awrite(self, ask: flow.Ask, entry: CacheEntry) -> CacheEntry | None:
         try:
             await self._driver.arun(flow.store(ask, entry, self._rules), _WRITE_BUDGET_S)
         except BackendError as error:
-            self._not_stored(entry, str(error))
+            self._journal.not_stored(entry, str(error))
             return None
-        return self._stored(entry)
-
-    def _stored(self, entry: CacheEntry) -> CacheEntry:
-        self._recorder.counted("stored")
-        self._tell(
-            CacheEvent("store", model=entry.namespace.model, tenant=entry.namespace.tenant, entry_id=entry.id)
-        )
+        self._journal.stored(entry)
         return entry
-
-    def _not_stored(self, entry: CacheEntry, why: str) -> None:
-        self._recorder.counted("store_failed")
-        self._tell(CacheEvent("store_failed", reason=why, model=entry.namespace.model, entry_id=entry.id))
 
     def _later(self, function: Callable[..., object], *args: object) -> bool:
         """Queue work for the writing thread; a full queue drops it, counted."""
         try:
             self._backends.writes.submit(function, *args)
         except queue.Full:
-            self._recorder.counted("dropped")
-            self._tell(CacheEvent("dropped", reason="too many writes are waiting"))
+            self._journal.dropped()
             return False
         self._sweep_when_due()
         return True
@@ -308,51 +289,3 @@ class Engine:
     def _forget(self, selector: Selector) -> int:
         """Drop entries from memory, and keep look-ups that are under way from bringing them back."""
         return self._hash.remove(selector)
-
-    # -- telling ----------------------------------------------------------------------------------
-
-    def _tell(self, event: CacheEvent) -> None:
-        for hook in self._hooks:
-            try:
-                hook(event)
-            except Exception as error:  # noqa: BLE001 - a user's hook must not break a user's LLM call
-                log.warning("an event hook failed: %s", type(error).__name__)
-
-    def _breaker_changed(self, name: str, state: State) -> None:
-        if state == "open":
-            log.warning("the %s keeps failing; look-ups go on without it until it answers again", name)
-        else:
-            log.warning("the %s answers again", name)
-        self._recorder.counted(f"{name}_{state}")
-        self._tell(CacheEvent(f"breaker_{state}", reason=name))
-
-
-def _storable(seconds: float) -> float:
-    """Return microseconds: Qdrant's JSON reader (serde_json) is off by one bit beyond sixteen digits.
-
-    Times are signed, and tell one answer from the next.
-    """
-    return round(float(seconds), 6)
-
-
-def _readable(tenant: str, said: Surroundings) -> str:
-    return f"{tenant}/{said.tenant}" if tenant and said.tenant else tenant or said.tenant
-
-
-def _weakly(method: Callable[[str, State], None]) -> Callable[[str, State], None]:
-    """Call a method while its object lives: the backends outlive a forgotten cache until they are closed."""
-    kept = weakref.WeakMethod(method)
-
-    def call(name: str, state: State) -> None:
-        living = kept()
-        if living is not None:
-            living(name, state)
-
-    return call
-
-
-def _event(found: Lookup, request: CacheRequest, seconds: float) -> CacheEvent:
-    about = CacheEvent("miss", "", "", found.similarity, seconds, request.model, request.tenant)
-    if isinstance(found, Hit):
-        return replace(about, kind="hit", tier=found.tier, entry_id=found.entry.id)
-    return replace(about, reason=found.reason)

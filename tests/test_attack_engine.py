@@ -21,8 +21,8 @@ from semcache_integrations.config import load_config
 from semcache_integrations.core.errors import ConfigurationError, StoreError, UnkeyableError
 from semcache_integrations.core.keys import canonical_json
 from semcache_integrations.core.models import Selector
-from semcache_integrations.driver import Budget, Call, Side
 from semcache_integrations.lanes import Lane
+from semcache_integrations.side import Budget, Call, Side
 from semcache_integrations.testing import HashingEmbedder, MemoryStore
 
 ASKED = "what is the capital city of France"

@@ -88,3 +88,11 @@ class Policy:
 def is_fresh(entry: CacheEntry, controls: Controls, now: float) -> bool:
     """Whether the entry has neither expired nor grown too old for this call."""
     return now < entry.expires_at and now - entry.created_at <= controls.max_age_s
+
+
+def storable_time(seconds: float) -> float:
+    """Return microseconds: Qdrant's JSON reader (serde_json) is off by one bit beyond sixteen digits.
+
+    Times are signed, and tell one answer from the next.
+    """
+    return round(float(seconds), 6)

@@ -1,0 +1,72 @@
+"""What happened in one cache: counted, timed, told to the hooks, logged once per change. No prompt and no answer in it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from semcache_integrations.breaker import State
+from semcache_integrations.core.models import CacheEntry, CacheEvent, CacheRequest, Hit, Lookup
+from semcache_integrations.protocols import EventHook
+from semcache_integrations.stats import Recorder
+
+log = logging.getLogger("semcache_integrations")
+
+
+class Journal:
+    """Takes note of what a cache does.
+
+    Args:
+        hooks: Are told every event; what they raise is logged.
+    """
+
+    def __init__(self, hooks: Sequence[EventHook] = ()) -> None:
+        self.recorder = Recorder()
+        self._hooks = tuple(hooks)
+
+    def looked_up(self, found: Lookup, request: CacheRequest, seconds: float) -> None:
+        """Take note of a look-up; this is on the hot path."""
+        self.recorder.looked_up(found, seconds)
+        if self._hooks:
+            about = CacheEvent("miss", "", "", found.similarity, seconds, request.model, request.tenant)
+            if isinstance(found, Hit):
+                self._tell(replace(about, kind="hit", tier=found.tier, entry_id=found.entry.id))
+            else:
+                self._tell(replace(about, reason=found.reason))
+
+    def stored(self, entry: CacheEntry) -> None:
+        """Take note of an entry that the store has accepted."""
+        self.recorder.counted("stored")
+        space = entry.namespace
+        self._tell(CacheEvent("store", model=space.model, tenant=space.tenant, entry_id=entry.id))
+
+    def not_stored(self, entry: CacheEntry, why: str) -> None:
+        """Take note of an entry that the store could not write."""
+        self.recorder.counted("store_failed")
+        self._tell(CacheEvent("store_failed", reason=why, model=entry.namespace.model, entry_id=entry.id))
+
+    def unkeyable(self) -> None:
+        """Take note of an answer that could not be keyed, and so was not stored."""
+        self.recorder.counted("unkeyable")
+
+    def dropped(self) -> None:
+        """Take note of a write that found the queue full."""
+        self.recorder.counted("dropped")
+        self._tell(CacheEvent("dropped", reason="too many writes are waiting"))
+
+    def breaker_changed(self, name: str, state: State) -> None:
+        """Take note of a backend that is left alone from now on, or asked again."""
+        if state == "open":
+            log.warning("the %s keeps failing; look-ups go on without it until it answers again", name)
+        else:
+            log.warning("the %s answers again", name)
+        self.recorder.counted(f"{name}_{state}")
+        self._tell(CacheEvent(f"breaker_{state}", reason=name))
+
+    def _tell(self, event: CacheEvent) -> None:
+        for hook in self._hooks:
+            try:
+                hook(event)
+            except Exception as error:  # noqa: BLE001 - a user's hook must not break a user's LLM call
+                log.warning("an event hook failed: %s", type(error).__name__)
