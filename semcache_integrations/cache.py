@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 from semcache_integrations import context
 from semcache_integrations.aside import CacheAside
+from semcache_integrations.closing import Closing
 from semcache_integrations.core import flow
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.models import NEVER, CacheRequest, Selector
 from semcache_integrations.explanation import Explanation
 from semcache_integrations.stats import CacheStats
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
-
-class SemanticCache(CacheAside):
+class SemanticCache(CacheAside, Closing):
     """A semantic cache for LLM calls.
 
     ```python
@@ -189,19 +185,3 @@ class SemanticCache(CacheAside):
     async def aclose(self) -> None:
         """Async twin of `close`."""
         await asyncio.to_thread(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()

@@ -11,8 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.caches import BaseCache
 from langchain_core.load import dumps
@@ -21,6 +20,7 @@ from langchain_core.outputs import Generation
 
 from semcache_integrations import context
 from semcache_integrations.cache import SemanticCache
+from semcache_integrations.closing import Closing
 from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Hit, Lookup
 from semcache_integrations.explanation import Explanation
@@ -31,13 +31,10 @@ from semcache_integrations.langchain.prompts import CHAT_DIALECT
 from semcache_integrations.langchain.storable import calls_tools
 from semcache_integrations.stats import CacheStats
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 log = logging.getLogger("semcache_integrations.langchain")
 
 
-class LangChainSemanticCache(BaseCache):
+class LangChainSemanticCache(BaseCache, Closing):
     """A semantic cache for every `invoke`, `batch` and `generate` of a LangChain application.
 
     ```python
@@ -243,24 +240,8 @@ class LangChainSemanticCache(BaseCache):
         else:
             await asyncio.to_thread(self.cache.flush)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
     def __bool__(self) -> bool:
         return True  # older langchain-core asks `if llm_cache:`
 
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> LangChainSemanticCache:
         return self  # copies of a model share its cache
