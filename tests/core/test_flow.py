@@ -227,3 +227,10 @@ def test_explaining_shows_the_verdict_on_every_candidate():
     assert [verdict.refusal for verdict in verdicts] == ["", "below similarity_threshold"]
     _, (exact, verdicts) = walk(flow.explain(ask(), rules(), NOW), entry(), None)
     assert (exact, list(verdicts)) == (entry(), [])
+
+
+def test_explaining_shows_no_entry_of_another_namespace():
+    foreign = entry(namespace=Namespace("someone else's"))
+    _, (exact, verdicts) = walk(flow.explain(ask(), rules(), NOW), foreign, VECTOR, [Candidate(foreign, 1.0)])
+    assert exact is None
+    assert verdicts == []
