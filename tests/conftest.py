@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from semcache_integrations import SemanticCache
 from semcache_integrations.backends.model_files import InstalledModel, find_installed
@@ -16,6 +17,10 @@ from semcache_integrations.testing import FakeClock, HashingEmbedder, MemoryStor
 os.environ.setdefault(
     "LITELLM_LOCAL_MODEL_COST_MAP", "True"
 )  # its import would ask the network, for a minute
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable" if os.environ.get("CI") else "patient")
 
 _connect = socket.socket.connect
 _LOCAL = ("127.", "::1", "localhost")

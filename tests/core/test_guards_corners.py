@@ -48,6 +48,7 @@ def test_two_numbers_are_two(one, other):
 
 def test_a_model_name_is_no_serial_number_but_a_printer_is_one():
     assert not parts("identifier", "how do I call gpt4", "how do I call gpt 4")
+    assert not parts("identifier", "are ps5s any good", "is a ps5 any good")
     assert parts("identifier", "ink for the P1102w", "ink for the P1109w")
 
 
