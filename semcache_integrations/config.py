@@ -167,6 +167,16 @@ def _explain(error: ValidationError) -> str:
         where = ".".join(str(part) for part in problem["loc"])
         what = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            what = f"no such setting; there are: {', '.join(sorted(CacheConfig.model_fields))}"
+            what = _suggest(where)
         lines.append(f"  {where + ': ' if where else ''}{what}")
     return "\n".join(lines)
+
+
+def _suggest(name: str) -> str:
+    known = sorted(CacheConfig.model_fields)
+    meant = get_close_matches(name, known, 1)
+    return (
+        f"no such setting; is {meant[0]} meant?"
+        if meant
+        else f"no such setting; there are: {', '.join(known)}"
+    )

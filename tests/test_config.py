@@ -15,7 +15,11 @@ from semcache_integrations.core.errors import ConfigurationError
         ({"similarity_threshold": 1.2}, "similarity_threshold: Input should be less than or equal to 1"),
         ({"similarity_threshold": -0.1}, "greater than or equal to 0"),
         ({"similarity_threshold": "high"}, "valid number"),
-        ({"threshold": 0.9}, "no such setting; there are: .*similarity_threshold"),
+        (
+            {"similarity_treshold": 0.9},
+            "similarity_treshold: no such setting; is similarity_threshold meant?",
+        ),
+        ({"colour": "red"}, "no such setting; there are: .*similarity_threshold"),
         ({"rejection_threshold": 0.5}, "must be at least similarity_threshold"),
         ({"path": "a", "url": "http://b"}, "not both"),
         ({"hash_only": True, "path": "a"}, "drop path=/url="),
