@@ -89,9 +89,14 @@ class HashTier:
             return True
 
     def _is_outdated(self, key: HashKey, entry: CacheEntry) -> bool:
-        known = (self._slots.get(key), self._slots.get((key[0], entry.text)))
-        newer = (slot.hit.entry for slot in known if slot and slot.hit.entry.created_at >= entry.created_at)
-        return any(other.payload != entry.payload for other in newer)  # a clock may stand still for a while
+        """Whether another answer is kept that is as new; a clock may stand still for a while."""
+        for slot in (self._slots.get(key), self._slots.get((key[0], entry.text))):
+            if slot is None:
+                continue
+            known = slot.hit.entry
+            if known.created_at >= entry.created_at and known.payload != entry.payload:
+                return True
+        return False
 
     def _put(self, key: HashKey, hit: Hit, deadline: float, renew_at: float) -> None:
         entry, own = hit.entry, (key[0], hit.entry.text)

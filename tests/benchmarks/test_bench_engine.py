@@ -121,10 +121,8 @@ def test_persistent_exact(benchmark, full):
 def test_semantic(benchmark, full):
     cache, spaces = full
     ours(benchmark, budget_us=550 if spaces == 200 else 1_500)
-    requests = [
-        CacheRequest(f"{n} {question(n, 'please tell me of order')}", model=str(n % spaces))
-        for n in range(1_000)
-    ]
+    wording = "please tell me everything about the order"
+    requests = [CacheRequest(question(n, wording), model=str(n % spaces)) for n in range(1_000)]
     assert fresh_rounds(benchmark, cache, requests).tier == "semantic"
 
 
