@@ -1,4 +1,4 @@
-"""`CacheConfig`: every setting, its bounds and its default; the one place that reads the environment.
+"""`CacheConfig`: every setting, its bounds and its default; the one place that reads our environment variables.
 
 A setting comes from the keyword argument, else from `SEMCACHE_<NAME>`, else from the default here.
 """
