@@ -14,6 +14,19 @@ from semcache_integrations.explanation import Explanation
 from semcache_integrations.stats import CacheStats
 
 
+def shared(cache: SemanticCache | None) -> SemanticCache | None:
+    """Return the ready cache that an adapter was given, if it was given one.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if cache is not None and not isinstance(cache, SemanticCache):
+        raise ConfigurationError(
+            f"cache= is a ready SemanticCache, not a {type(cache).__name__}; settings go in as keywords"
+        )
+    return cache
+
+
 class SemanticCache(CacheAside, Closing):
     """A semantic cache for LLM calls.
 

@@ -45,11 +45,21 @@ def scope(*, tenant: str | None = None, tags: Iterable[str] = ()) -> Iterator[No
         tags: Labels for `invalidate(tag=…)`, added to those of outer blocks.
     """
     outer = surroundings.get()
-    inner = replace(
-        outer, tags=(*outer.tags, *labels(tags)), tenant=outer.tenant if tenant is None else tenant
-    )
+    whose = outer.tenant if tenant is None else tenant_name(tenant)
+    inner = replace(outer, tags=(*outer.tags, *labels(tags)), tenant=whose)
     with _set(inner):
         yield
+
+
+def tenant_name(tenant: str) -> str:
+    """Return the tenant.
+
+    Raises:
+        TypeError: it is no string; 3 and "3" would be two tenants, of which only one can be named in `invalidate`.
+    """
+    if not isinstance(tenant, str):
+        raise TypeError(f"a tenant is a str, not {tenant!r}")
+    return tenant
 
 
 def labels(tags: Iterable[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from semcache_integrations.breaker import Breaker
 from semcache_integrations.core.errors import BackendError, EmbeddingError, StoreError
 from semcache_integrations.core.flow import Embed, FetchExact, FindNearest, Flow, Op, Verify, Write
 from semcache_integrations.core.models import CacheEntry, Candidate, Vector
@@ -43,7 +44,8 @@ class Driver:
         self._search = (storing, keeper.search, _native(keeper, "asearch"), _check_candidates)
         self._write = (storing, keeper.put, _native(keeper, "aput"), _check_nothing)
         self._embed = (embedding, encoder.embed, _native(encoder, "aembed"), self._check_vector)
-        remembering = Side(embedding.name, embedding.error, embedding.breaker, None, embedding.timeout_s)
+        # A breaker of its own: what is remembered says nothing of how the embedder is now.
+        remembering = Side(embedding.name, embedding.error, Breaker(), None, embedding.timeout_s)
         self._remembered = (remembering, _itself, None, self._check_vector)
         if verifier is not None:
             judge, judging = verifier

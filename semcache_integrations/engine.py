@@ -71,12 +71,12 @@ class Engine:
         **settings: Any,  # CacheConfig checks them
     ) -> None:
         self.config = load_config(config, **settings)
-        if not isinstance(hooks, Sequence):
+        if not isinstance(hooks, Sequence) or not all(map(callable, hooks)):
             raise ConfigurationError("hooks= is a list of event hooks: [hook]")
         self._clock = clock
         self._tenant = self.config.tenant
         self._policy = policy_of(self.config)
-        self._journal = Journal(hooks)
+        self._journal = Journal(hooks, self._tenant)
         self._hash = HashTier(self.config.max_entries, self.config.max_bytes)
         self._backends = assemble(
             self.config,

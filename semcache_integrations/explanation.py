@@ -49,7 +49,7 @@ class Explanation:
             yield (
                 self.exact.text,
                 "1.000",
-                "same question" if self.served is self.exact else "expired",
+                self._on_exact(self.exact),
                 self.exact.id,
             )
         for verdict in self.verdicts:
@@ -61,6 +61,11 @@ class Explanation:
                     verdict.refusal or "accepted",
                     entry.id,
                 )
+
+    def _on_exact(self, exact: CacheEntry) -> str:
+        if self.served is exact:
+            return "same question"
+        return "expired" if self.now >= exact.expires_at else "too old for this call"
 
     def _title(self) -> str:
         return f"{'hit' if self.served else 'miss'} for {self.ask.text!r} (threshold {self.threshold:.2f})"

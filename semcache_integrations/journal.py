@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from semcache_integrations.breaker import State
+from semcache_integrations.context import surroundings
 from semcache_integrations.core.models import CacheEntry, CacheEvent, CacheRequest, Hit, Lookup
 from semcache_integrations.protocols import EventHook
 from semcache_integrations.stats import Recorder
@@ -19,17 +20,20 @@ class Journal:
 
     Args:
         hooks: Are told every event; what they raise is logged.
+        tenant: Of requests that name none.
     """
 
-    def __init__(self, hooks: Sequence[EventHook] = ()) -> None:
+    def __init__(self, hooks: Sequence[EventHook] = (), tenant: str = "") -> None:
         self.recorder = Recorder()
+        self._tenant = tenant
         self._hooks = tuple(hooks)
 
     def looked_up(self, found: Lookup, request: CacheRequest, seconds: float) -> None:
         """Take note of a look-up; this is on the hot path."""
         self.recorder.looked_up(found, seconds)
         if self._hooks:
-            about = CacheEvent("miss", "", "", found.similarity, seconds, request.model, request.tenant)
+            tenant = surroundings.get().readable(request.tenant or self._tenant)
+            about = CacheEvent("miss", "", "", found.similarity, seconds, request.model, tenant)
             if isinstance(found, Hit):
                 self._tell(replace(about, kind="hit", tier=found.tier, entry_id=found.entry.id))
             else:
@@ -44,7 +48,10 @@ class Journal:
     def not_stored(self, entry: CacheEntry, why: str) -> None:
         """Take note of an entry that the store could not write."""
         self.recorder.counted("store_failed")
-        self._tell(CacheEvent("store_failed", reason=why, model=entry.namespace.model, entry_id=entry.id))
+        space = entry.namespace
+        self._tell(
+            CacheEvent("store_failed", reason=why, model=space.model, tenant=space.tenant, entry_id=entry.id)
+        )
 
     def unkeyable(self) -> None:
         """Take note of an answer that could not be keyed, and so was not stored."""

@@ -129,7 +129,9 @@ def lookup(ask: Ask, rules: Rules, now: float) -> Flow[Lookup]:
 def _lookup(ask: Ask, rules: Rules, now: float) -> Flow[Lookup]:
     controls = ask.request.controls
     entry = yield from do(FetchExact(ask.namespace, ask.entry_id))
-    if entry is not None and _belongs(entry, ask, rules) and is_fresh(entry, controls, now):
+    if entry is not None and not _belongs(entry, ask, rules):
+        entry = None
+    if entry is not None and is_fresh(entry, controls, now):
         return Hit(entry, 1.0, "exact")
     if not (rules.semantic and controls.semantic):
         return Miss("not_found" if entry is None else "expired")

@@ -19,7 +19,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.outputs import Generation
 
 from semcache_integrations import context
-from semcache_integrations.cache import SemanticCache
+from semcache_integrations.cache import SemanticCache, shared
 from semcache_integrations.closing import Closing
 from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Hit, Lookup
@@ -48,7 +48,7 @@ class LangChainSemanticCache(BaseCache, Closing):
     `response_metadata["semcache"]` with `hit`, `tier`, `similarity`, `entry_id` and `age_s`.
 
     LangChain never asks a cache when it streams, and leaves the arguments of a call to a text model, and
-    what was changed on a chat model after its first call, out of the key: `with_semantic_cache` mends that.
+    what was changed on a chat model after its first call, out of the key. No cache can mend that.
 
     Args:
         cache: The engine, to share with other adapters; without one, `settings` make it.
@@ -82,12 +82,12 @@ class LangChainSemanticCache(BaseCache, Closing):
             raise ConfigurationError(f"a ready cache has its settings: drop cache=, or {', '.join(settings)}")
         if hit_usage not in ("original", "zero"):
             raise ConfigurationError("hit_usage is either 'original' or 'zero'")
-        self.cache = SemanticCache(**settings) if cache is None else cache
+        self.cache = shared(cache) or SemanticCache(**settings)
         self.troubles: Counter[str] = Counter()
         self._owns_cache = cache is None
         self._semantic_with_tools = semantic_with_tools
         self._hit_usage: HitUsage = hit_usage
-        self._tenant = tenant
+        self._tenant = context.tenant_name(tenant)
         self._latest = ("", CHAT_DIALECT)  # who asked last, and in which dialect: what `explain` assumes
 
     # -- what LangChain calls ---------------------------------------------------------------------

@@ -18,8 +18,8 @@ from litellm.caching.base_cache import BaseCache
 from litellm.caching.caching import Cache, CacheMode
 from litellm.types.caching import LiteLLMCacheType
 
-from semcache_integrations.cache import SemanticCache
-from semcache_integrations.context import Surroundings
+from semcache_integrations.cache import SemanticCache, shared
+from semcache_integrations.context import Surroundings, tenant_name
 from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Lookup
 from semcache_integrations.core.replay import Replay, Strategy
@@ -92,11 +92,15 @@ class LiteLLMSemanticCache(Cache):
         super().__init__(type=LiteLLMCacheType.LOCAL, mode=_mode(mode), supported_call_types=list(CALL_TYPES))
         self.type = "semcache"  # type: ignore[assignment]  # LiteLLM treats its own types specially, none by this name
         self.max_messages = None  # LiteLLM's default caches no conversation beyond four messages
-        self.engine = SemanticCache(**settings) if cache is None else cache
+        if replay is not None and not isinstance(replay, Replay):
+            raise ConfigurationError("replay= is a Replay: Replay('words', 8)")
+        if cache is not None and settings:
+            raise ConfigurationError(f"a ready cache has its settings: drop cache=, or {', '.join(settings)}")
+        self.engine = shared(cache) or SemanticCache(**settings)
         self.cache = ExactTier(self.engine)
         self._owns_engine = cache is None
         self._replay = Replay() if replay is None else replay
-        self._tenant = tenant
+        self._tenant = tenant_name(tenant)
         self._tickets = Tickets()
         self._served = LastServed()
         secret = self.engine.config.secret

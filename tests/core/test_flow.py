@@ -234,3 +234,8 @@ def test_explaining_shows_no_entry_of_another_namespace():
     _, (exact, verdicts) = walk(flow.explain(ask(), rules(), NOW), foreign, VECTOR, [Candidate(foreign, 1.0)])
     assert exact is None
     assert verdicts == []
+
+
+def test_a_foreign_entry_is_not_called_expired():
+    foreign = entry(namespace=Namespace("someone else's"))
+    assert lookup(foreign, asked=ask(semantic=False))[1] == Miss("not_found")
