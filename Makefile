@@ -5,12 +5,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types layers unit bench notebooks clean
+.PHONY: help demo test check lint types layers unit bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo: $(READY) ## Answer 400 real questions through LangChain and LiteLLM, and show what the cache did
+demo: $(READY) ## Answer 600 real questions through LangChain and LiteLLM, and show what the cache did
 	@$(BIN)/semcache demo
 
 test: check unit ## Everything that CI runs

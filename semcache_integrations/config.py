@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -124,7 +124,8 @@ def load_config(config: CacheConfig | None = None, /, **settings: Any) -> CacheC
     try:
         return CacheConfig.model_validate({**base, **settings})
     except ValidationError as error:
-        raise ConfigurationError(_explain(error)) from None
+        said_by_environment = set() if config else set(base) - set(settings)
+        raise ConfigurationError(_explain(error, said_by_environment)) from None
 
 
 def model_directory() -> Path:
@@ -161,11 +162,13 @@ def _from_environment() -> dict[str, str]:
     return {names[key]: value for key, value in os.environ.items() if key in names and value != ""}
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, said_by_environment: Collection[str]) -> str:
     lines = ["the cache's configuration cannot work:"]
     for problem in error.errors(include_url=False, include_input=False):
         where = ".".join(str(part) for part in problem["loc"])
         what = problem["msg"].removeprefix("Value error, ")
+        if where in said_by_environment:
+            where = ENV_PREFIX + where.upper()
         if problem["type"] == "extra_forbidden":
             what = _suggest(where)
         lines.append(f"  {where + ': ' if where else ''}{what}")

@@ -1,7 +1,7 @@
 """Performs the ops of a flow against the backends: the sync and the async driver, which differ by `await` alone.
 
 The law: whatever a backend does (raise, hang, return garbage), what comes out is an answer of the op's
-type or a `BackendError` thrown into the flow, within the time that the op may take.
+type or a `BackendError` thrown into the flow, within the time that the op may take (see `side.py`).
 """
 
 from __future__ import annotations

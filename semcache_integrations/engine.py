@@ -6,7 +6,6 @@ The in-process tier answers first, by a plain call; only then does a flow start.
 
 from __future__ import annotations
 
-import logging
 import queue
 import time
 import weakref
@@ -41,7 +40,6 @@ from semcache_integrations.protocols import EventHook, Store, Verifier
 if TYPE_CHECKING:
     from semcache_integrations.backends.embedders import EmbedderLike
 
-log = logging.getLogger("semcache_integrations")
 
 _WRITE_BUDGET_S = 5.0  # for one write: nobody waits for it, but a dead store must not hold the queue
 _SWEEP_EVERY_S = 300.0

@@ -1,6 +1,7 @@
 """One backend as the driver sees it: where its calls run, how long they may take, whether it is asked at all.
 
-The law: a call ends in time, whatever the plug-in does with its thread, its coroutine or its cancellation.
+The law: a call that may block ends in time, whatever the plug-in does with its thread, its coroutine or its
+cancellation. Only a backend that calls itself `in_process` runs on the caller's thread, unwatched.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """OneLLM's four functions: one call that switches the cache on in every framework that is installed.
 
-The only module with a global: the cache that `init_cache` made. Names, arguments and defaults are OneLLM's.
+The only module with a global cache: the cache that `init_cache` made. Names, arguments and defaults are OneLLM's.
 """
 
 from __future__ import annotations

@@ -70,5 +70,7 @@ def test_a_ready_configuration_is_not_changed_by_the_environment(monkeypatch):
 
 def test_a_bad_environment_is_named(monkeypatch):
     monkeypatch.setenv("SEMCACHE_TOP_K", "many")
-    with pytest.raises(ConfigurationError, match="top_k"):
+    with pytest.raises(ConfigurationError, match="SEMCACHE_TOP_K: Input should be a valid integer"):
         load_config()
+    with pytest.raises(ConfigurationError, match="  top_k: Input should be"):
+        load_config(top_k=0)

@@ -1,4 +1,4 @@
-"""Who is at fault? Every exception that this package raises, and nothing else.
+"""Who is at fault? Every exception class of this package; beside them only `TypeError`, for an argument of a wrong type.
 
 * SemcacheError
   x ConfigurationError   you did: raised loudly, at construction, and says what to do
