@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from semcache_integrations import context
 from semcache_integrations.aside import CacheAside
@@ -14,16 +16,22 @@ from semcache_integrations.explanation import Explanation
 from semcache_integrations.stats import CacheStats
 
 
-def shared(cache: SemanticCache | None) -> SemanticCache | None:
-    """Return the ready cache that an adapter was given, if it was given one.
+def shared_or_new(
+    cache: SemanticCache | None, settings: Mapping[str, Any]
+) -> SemanticCache:  # Any: checked there
+    """Return the ready cache that an adapter was given, or a new one with these settings.
 
     Raises:
-        ConfigurationError: it is something else.
+        ConfigurationError: it is no cache, it was given with settings, or the settings cannot work.
     """
-    if cache is not None and not isinstance(cache, SemanticCache):
+    if cache is None:
+        return SemanticCache(**settings)
+    if not isinstance(cache, SemanticCache):
         raise ConfigurationError(
             f"cache= is a ready SemanticCache, not a {type(cache).__name__}; settings go in as keywords"
         )
+    if settings:
+        raise ConfigurationError(f"a ready cache has its settings: drop cache=, or {', '.join(settings)}")
     return cache
 
 

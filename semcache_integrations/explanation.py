@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from semcache_integrations.core.flow import Ask
 from semcache_integrations.core.models import CacheEntry, Verdict
 from semcache_integrations.core.policy import is_fresh
+from semcache_integrations.tables import html_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -82,11 +82,4 @@ class Explanation:
         return table
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows()
-        )
-        return (
-            f"<table><caption>{html.escape(self._title())}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        )
+        return html_table(self._title(), _COLUMNS, self.rows())

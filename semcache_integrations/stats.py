@@ -6,7 +6,6 @@ costs anything happens in `snapshot()`.
 
 from __future__ import annotations
 
-import html
 import itertools
 import threading
 from collections import Counter, deque
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 from semcache_integrations.core.models import Hit, Lookup, MissReason
+from semcache_integrations.tables import html_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -95,14 +95,7 @@ class CacheStats:
         return table
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows()
-        )
-        caption = f"{self.hit_rate:.1%} of {self.lookups:,} look-ups answered"
-        return (
-            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        )
+        return html_table(f"{self.hit_rate:.1%} of {self.lookups:,} look-ups answered", _COLUMNS, self.rows())
 
 
 _MILLISECOND_US = 1_000

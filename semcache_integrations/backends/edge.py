@@ -281,5 +281,7 @@ def _close(shard: qe.EdgeShard) -> None:
         except RuntimeError as error:
             if "borrowed" not in str(error):
                 raise
-            time.sleep(_CLOSE_PAUSE_S)
+            time.sleep(
+                _CLOSE_PAUSE_S
+            )  # another thread is in a call of the shard, which offers nothing to wait for
     return shard.close()

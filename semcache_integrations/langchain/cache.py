@@ -19,7 +19,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.outputs import Generation
 
 from semcache_integrations import context
-from semcache_integrations.cache import SemanticCache, shared
+from semcache_integrations.cache import SemanticCache, shared_or_new
 from semcache_integrations.closing import Closing
 from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Hit, Lookup
@@ -78,11 +78,9 @@ class LangChainSemanticCache(BaseCache, Closing):
         tenant: str = "",
         **settings: Any,  # SemanticCache checks them
     ) -> None:
-        if cache is not None and settings:
-            raise ConfigurationError(f"a ready cache has its settings: drop cache=, or {', '.join(settings)}")
         if hit_usage not in ("original", "zero"):
             raise ConfigurationError("hit_usage is either 'original' or 'zero'")
-        self.cache = shared(cache) or SemanticCache(**settings)
+        self.cache = shared_or_new(cache, settings)
         self.troubles: Counter[str] = Counter()
         self._owns_cache = cache is None
         self._semantic_with_tools = semantic_with_tools

@@ -18,7 +18,7 @@ from litellm.caching.base_cache import BaseCache
 from litellm.caching.caching import Cache, CacheMode
 from litellm.types.caching import LiteLLMCacheType
 
-from semcache_integrations.cache import SemanticCache, shared
+from semcache_integrations.cache import SemanticCache, shared_or_new
 from semcache_integrations.context import Surroundings, tenant_name
 from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Lookup
@@ -94,9 +94,7 @@ class LiteLLMSemanticCache(Cache):
         self.max_messages = None  # LiteLLM's default caches no conversation beyond four messages
         if replay is not None and not isinstance(replay, Replay):
             raise ConfigurationError("replay= is a Replay: Replay('words', 8)")
-        if cache is not None and settings:
-            raise ConfigurationError(f"a ready cache has its settings: drop cache=, or {', '.join(settings)}")
-        self.engine = shared(cache) or SemanticCache(**settings)
+        self.engine = shared_or_new(cache, settings)
         self.cache = ExactTier(self.engine)
         self._owns_engine = cache is None
         self._replay = Replay() if replay is None else replay
