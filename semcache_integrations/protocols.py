@@ -1,4 +1,4 @@
-"""PLUG-INS: what an embedder, a store, a verifier and a hook must do. No implementation, no third party.
+"""PLUG-INS: what an embedder, a store, a verifier, a comparer, a TTL policy and a hook must do. No implementation, no third party.
 
 Implement the sync half and you have both: the async half runs it in a thread until you override it.
 A forgotten method fails at construction, with its name.
@@ -87,7 +87,10 @@ class Store(Protocol):
 
     @abstractmethod
     def touch(self, entry: CacheEntry) -> None:
-        """Write the entry's new `expires_at` and signature; do nothing if it is gone or overwritten (`created_at`)."""
+        """Write what changes in an entry: `expires_at`, `standing` and the signature over them.
+
+        Do nothing if the entry is gone or was overwritten (another `created_at`).
+        """
         ...
 
     @abstractmethod
@@ -148,6 +151,34 @@ class Verifier(Protocol):
     async def averify(self, request: CacheRequest, candidate: Candidate) -> bool:
         """Async twin of `verify`."""
         return await asyncio.to_thread(self.verify, request, candidate)
+
+
+class AnswerComparer(Protocol):
+    """Says whether two answers say the same. Never called on the caller's path.
+
+    Every miss is followed by a fresh answer; compared with the cached answers of its neighbours, it tells
+    for nothing which questions share an answer.
+    """
+
+    @abstractmethod
+    def same(self, request: CacheRequest, fresh: str, cached: str) -> bool:
+        """Return whether the two answers may stand for each other.
+
+        Args:
+            request: What was asked.
+            fresh: The text of the answer that the LLM has just given.
+            cached: The text of the answer to a similar question.
+        """
+        ...
+
+
+class TTLPolicy(Protocol):
+    """Says how long an answer stays true. Never called on the caller's path."""
+
+    @abstractmethod
+    def ttl_s(self, request: CacheRequest, answer: str) -> float | None:
+        """Return how many seconds the answer may live, 0 to drop it, None for the cache's own TTL."""
+        ...
 
 
 class EventHook(Protocol):

@@ -22,9 +22,12 @@ MissReason: TypeAlias = Literal[
     "bypassed",  # the caller asked for no look-up
     "embedder_error",
     "expired",
+    "explored",  # an answer that could have been served is asked anew, to learn whether it would have been right
     "not_found",  # nothing similar in the namespace
+    "quarantined",  # somebody said that the answer was wrong
     "rejected",  # candidates were found and none was good enough
     "store_error",
+    "time_sensitive",  # the answer may have changed since
     "unembeddable",  # the text is blank, longer than the embedder's window, or unknown to it
     "unkeyable",  # the request has no canonical form
 ]
@@ -97,6 +100,25 @@ class Namespace:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What was learned about an entry since it was written: it changes, the answer does not.
+
+    Attributes:
+        group: Name of its answer group; "" until its answer was compared with its neighbours'.
+        quarantined: Whether somebody said that its answer was wrong: it is served to nobody.
+        seen: Comparisons of its answer with fresh ones, as (similarity of the questions, same answer).
+    """
+
+    group: str = ""
+    quarantined: bool = False
+    seen: tuple[tuple[float, bool], ...] = ()
+
+
+UNKNOWN = Standing()
+"""The standing of an entry about which nothing was learned yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class CacheEntry:
     """One stored answer.
 
@@ -107,7 +129,8 @@ class CacheEntry:
         created_at: Seconds since the epoch.
         expires_at: Seconds since the epoch, or `NEVER`.
         ttl_s: Seconds by which a sliding TTL is renewed on access, or None.
-        signature: Keyed digest over all of the above, empty when the cache has no secret.
+        signature: Keyed digest over all of these fields, empty when the cache has no secret.
+        standing: What was learned about it.
     """
 
     id: str
@@ -119,6 +142,7 @@ class CacheEntry:
     ttl_s: float | None = None
     tags: tuple[str, ...] = ()
     signature: str = ""
+    standing: Standing = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +155,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A stored answer that may be served. True in a condition."""
+    """A stored answer that may be served. True in a condition.
+
+    Attributes:
+        similarity: Cosine of the two questions, 1.0 for the same question.
+        score: Estimated probability that the answer is right; None where the policy estimates none.
+    """
 
     entry: CacheEntry
     similarity: float
     tier: Tier
+    score: float | None = None
 
     @property
     def payload(self) -> str:
@@ -165,10 +195,15 @@ Lookup: TypeAlias = Hit | Miss
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one candidate: accepted if `refusal` is empty."""
+    """What became of one candidate: accepted if `refusal` is empty.
+
+    Attributes:
+        score: Estimated probability that its answer is right; None where nothing was estimated.
+    """
 
     candidate: Candidate
     refusal: str = ""
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
