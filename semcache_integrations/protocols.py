@@ -76,6 +76,11 @@ class Store(Protocol):
         ...
 
     @abstractmethod
+    def find(self, entry_id: str) -> CacheEntry | None:
+        """Return the entry with this id, whatever its namespace, for those who administrate; never for a look-up."""
+        ...
+
+    @abstractmethod
     def search(self, namespace: Namespace, vector: Vector, limit: int) -> Sequence[Candidate]:
         """Return up to `limit` nearest entries of this namespace, best first."""
         ...
@@ -114,6 +119,10 @@ class Store(Protocol):
     async def aget(self, namespace: Namespace, entry_id: str) -> CacheEntry | None:
         """Async twin of `get`."""
         return await asyncio.to_thread(self.get, namespace, entry_id)
+
+    async def afind(self, entry_id: str) -> CacheEntry | None:
+        """Async twin of `find`."""
+        return await asyncio.to_thread(self.find, entry_id)
 
     async def asearch(self, namespace: Namespace, vector: Vector, limit: int) -> Sequence[Candidate]:
         """Async twin of `search`."""

@@ -27,9 +27,11 @@ from semcache_integrations.backends.points import (
     NAMESPACE_FIELD,
     VECTOR_NAME,
     Match,
+    Payload,
     candidates_in,
     conditions_of,
     entry_in,
+    entry_of,
     is_point_id,
     payload_of,
     renewal_of,
@@ -117,12 +119,19 @@ class EdgeStore(Store):
 
     def get(self, namespace: Namespace, entry_id: str) -> CacheEntry | None:
         """See `Store.get`."""
+        return entry_in(namespace, entry_id, self._payload(entry_id))
+
+    def find(self, entry_id: str) -> CacheEntry | None:
+        """See `Store.find`."""
+        return entry_of(entry_id, self._payload(entry_id))
+
+    def _payload(self, entry_id: str) -> Payload | None:
         shard = self._live()
         if not is_point_id(entry_id):
             return None
         with ENGINE:
             records = shard.retrieve([entry_id], True, False)  # noqa: FBT003 - the stub lies: all three are positional
-        return entry_in(namespace, entry_id, records[0].payload) if records else None
+        return records[0].payload if records else None
 
     def search(self, namespace: Namespace, vector: Vector, limit: int) -> Sequence[Candidate]:
         """See `Store.search`."""

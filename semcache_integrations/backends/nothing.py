@@ -31,6 +31,11 @@ class NoStore(Store):
         del namespace, entry_id
         return None
 
+    def find(self, entry_id: str) -> CacheEntry | None:
+        """Return None."""
+        del entry_id
+        return None
+
     def search(self, namespace: Namespace, vector: Vector, limit: int) -> Sequence[Candidate]:
         """Return nothing."""
         del namespace, vector, limit

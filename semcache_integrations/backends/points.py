@@ -15,7 +15,16 @@ from operator import itemgetter
 from typing import Literal, Protocol, TypeAlias
 
 from semcache_integrations.core.errors import StoreError
-from semcache_integrations.core.models import NEVER, CacheEntry, Candidate, Namespace, Selector, Vector
+from semcache_integrations.core.models import (
+    NEVER,
+    UNKNOWN,
+    CacheEntry,
+    Candidate,
+    Namespace,
+    Selector,
+    Standing,
+    Vector,
+)
 
 SCHEMA_VERSION = 1
 """Part of every directory's and collection's name: an older schema is never read, it is left alone."""
@@ -35,6 +44,7 @@ STORED_NEVER = 1e18
 Payload: TypeAlias = Mapping[str, object]
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+_PAIR = 2
 _LARGEST_NORM = 1e15  # its square still fits the engine's 32-bit floats
 
 
@@ -88,6 +98,7 @@ def payload_of(entry: CacheEntry) -> dict[str, object]:
         StoreError: A time is NaN or infinite where the schema has no word for it.
     """
     space = entry.namespace
+    learned = {} if entry.standing == UNKNOWN else {"standing": _stored_standing(entry.standing)}
     return {
         "v": SCHEMA_VERSION,
         NAMESPACE_FIELD: space.id,
@@ -101,12 +112,31 @@ def payload_of(entry: CacheEntry) -> dict[str, object]:
         "ttl_s": None if entry.ttl_s is None else _finite("ttl_s", entry.ttl_s),
         "tags": list(entry.tags),
         "signature": entry.signature,
+        **learned,
     }
 
 
 def renewal_of(entry: CacheEntry) -> dict[str, object]:
-    """Return the part of the payload that a sliding TTL renews."""
-    return {"expires_at": stored_expiry(entry.expires_at), "signature": entry.signature}
+    """Return the part of the payload that a touch writes; it names the standing even if nothing is known.
+
+    Raises:
+        StoreError: A number has no word in the schema.
+    """
+    return {
+        "expires_at": stored_expiry(entry.expires_at),
+        "standing": _stored_standing(entry.standing),
+        "signature": entry.signature,
+    }
+
+
+def entry_of(entry_id: str, payload: Payload | None) -> CacheEntry | None:
+    """Return the entry with the namespace that its payload names, for who knows the id alone, or None."""
+    if payload is None:
+        return None
+    names = [payload.get(name) for name in (NAMESPACE_FIELD, "model", "tenant", "dialect")]
+    if not all(isinstance(name, str) for name in names):
+        return None
+    return entry_in(Namespace(*map(str, names)), entry_id, payload)
 
 
 def entry_in(namespace: Namespace, entry_id: str, payload: Payload | None) -> CacheEntry | None:
@@ -202,6 +232,7 @@ def _read(entry_id: str, payload: Payload, namespace: Namespace) -> CacheEntry:
     """Read the entry; its namespace is the one that was asked, whose id is a digest over the other fields."""
     text, answer, signature = _strings(payload)
     expires_at, ttl_s, tags = payload["expires_at"], payload["ttl_s"], payload["tags"]
+    standing = payload.get("standing")
     if not (isinstance(text, str) and isinstance(answer, str) and isinstance(signature, str)):
         raise TypeError
     never = _number(expires_at) >= STORED_NEVER
@@ -215,7 +246,32 @@ def _read(entry_id: str, payload: Payload, namespace: Namespace) -> CacheEntry:
         None if ttl_s is None else _number(ttl_s),
         _texts(tags) if tags else (),
         signature,
+        UNKNOWN if standing is None else _standing(standing),
     )
+
+
+def _stored_standing(standing: Standing) -> dict[str, object]:
+    return {
+        "group": standing.group,
+        "quarantined": standing.quarantined,
+        "seen": [[_finite("similarity", similarity), same] for similarity, same in standing.seen],
+    }
+
+
+def _standing(value: object) -> Standing:
+    """Read what was learned; whatever is odd in it makes the entry unreadable: it might be quarantined."""
+    if not isinstance(value, dict):
+        raise TypeError
+    group, quarantined, seen = value["group"], value["quarantined"], value["seen"]
+    if not (isinstance(group, str) and isinstance(quarantined, bool) and isinstance(seen, list)):
+        raise TypeError
+    return Standing(group, quarantined, tuple(map(_observation, seen)))
+
+
+def _observation(value: object) -> tuple[float, bool]:
+    if not (isinstance(value, list) and len(value) == _PAIR and isinstance(value[1], bool)):
+        raise TypeError
+    return _number(value[0]), value[1]
 
 
 def _texts(value: object) -> tuple[str, ...]:

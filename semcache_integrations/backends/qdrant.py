@@ -124,6 +124,10 @@ class QdrantStore(Store):
         """See `Store.get`."""
         return self._run(self._operations.get(namespace, entry_id), self._looking_up)
 
+    def find(self, entry_id: str) -> CacheEntry | None:
+        """See `Store.find`; it asks every collection."""
+        return self._run(self._operations.find(entry_id), _WRITING)
+
     def search(self, namespace: Namespace, vector: Vector, limit: int) -> Sequence[Candidate]:
         """See `Store.search`."""
         return self._run(self._operations.search(namespace, vector, limit), self._looking_up)
@@ -153,6 +157,10 @@ class QdrantStore(Store):
     async def aget(self, namespace: Namespace, entry_id: str) -> CacheEntry | None:
         """See `Store.aget`."""
         return await self._arun(self._operations.get(namespace, entry_id), self._looking_up)
+
+    async def afind(self, entry_id: str) -> CacheEntry | None:
+        """See `Store.afind`."""
+        return await self._arun(self._operations.find(entry_id), _WRITING)
 
     async def asearch(self, namespace: Namespace, vector: Vector, limit: int) -> Sequence[Candidate]:
         """See `Store.asearch`."""

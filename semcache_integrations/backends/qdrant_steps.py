@@ -19,9 +19,11 @@ from semcache_integrations.backends.points import (
     Condition,
     HasId,
     Match,
+    Payload,
     candidates_in,
     conditions_of,
     entry_in,
+    entry_of,
     is_point_id,
     payload_of,
     renewal_of,
@@ -63,10 +65,18 @@ class Operations:
         """Fetch one point; its namespace is checked, for an id alone is not isolation."""
         if not is_point_id(entry_id):
             return None
-        name = self.layout.name_for(namespace.model)
-        call = _call("retrieve", name, ids=[entry_id], with_payload=True, with_vectors=False)
-        records = yield from _unless_missing(call, ())
-        return entry_in(namespace, entry_id, records[0].payload) if records else None
+        payload = yield from _payload(self.layout.name_for(namespace.model), entry_id)
+        return entry_in(namespace, entry_id, payload)
+
+    def find(self, entry_id: str) -> Steps[CacheEntry | None]:
+        """Fetch one point from whichever collection has it."""
+        if not is_point_id(entry_id):
+            return None
+        for name in (yield from self._names()):
+            payload = yield from _payload(name, entry_id)
+            if payload is not None:
+                return entry_of(entry_id, payload)
+        return None
 
     def search(self, namespace: Namespace, vector: Vector, limit: int) -> Steps[Sequence[Candidate]]:
         """Find the nearest points of the namespace."""
@@ -161,6 +171,12 @@ class Operations:
             if field not in info.payload_schema:
                 yield _call("create_payload_index", name, field_name=field, field_schema=schema, wait=True)
         self._ready.add(name)
+
+
+def _payload(name: str, entry_id: str) -> Steps[Payload | None]:
+    call = _call("retrieve", name, ids=[entry_id], with_payload=True, with_vectors=False)
+    records = yield from _unless_missing(call, ())
+    return records[0].payload if records else None
 
 
 def _delete_from(name: str, conditions: list[Condition]) -> Steps[int]:

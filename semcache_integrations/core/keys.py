@@ -205,6 +205,7 @@ class Keyring:
         return not self.signs or compare_digest(entry.signature, self._sign(entry))
 
     def _sign(self, entry: CacheEntry) -> str:
+        standing = entry.standing
         fields = (
             entry.id,
             entry.namespace.id,
@@ -214,6 +215,8 @@ class Keyring:
             repr(float(entry.expires_at)),
             repr(None if entry.ttl_s is None else float(entry.ttl_s)),
             entry.tags,
+            (standing.group, standing.quarantined),
+            [(repr(float(similarity)), same) for similarity, same in standing.seen],
         )
         return self._digest(b"entry-seal", _dump(fields).encode()).hexdigest()
 

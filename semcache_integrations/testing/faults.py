@@ -16,10 +16,10 @@ from semcache_integrations.core.errors import StoreError
 from semcache_integrations.core.models import CacheEntry, Candidate, Namespace, Selector, Vector
 from semcache_integrations.protocols import Store
 
-Operation: TypeAlias = Literal["get", "search", "put", "touch", "delete", "count"]
+Operation: TypeAlias = Literal["get", "find", "search", "put", "touch", "delete", "count"]
 T = TypeVar("T")
 
-_ALL: tuple[Operation, ...] = ("get", "search", "put", "touch", "delete", "count")
+_ALL: tuple[Operation, ...] = ("get", "find", "search", "put", "touch", "delete", "count")
 _GARBAGE = "\x00not an envelope"
 _POLL_S = 0.005
 
@@ -74,6 +74,10 @@ class FaultyStore(Store):
         """See `Store.get`."""
         return self._run("get", lambda: self.inner.get(namespace, entry_id), _garbled_entry)
 
+    def find(self, entry_id: str) -> CacheEntry | None:
+        """See `Store.find`."""
+        return self._run("find", lambda: self.inner.find(entry_id), _garbled_entry)
+
     def search(self, namespace: Namespace, vector: Vector, limit: int) -> Sequence[Candidate]:
         """See `Store.search`."""
         return self._run("search", lambda: self.inner.search(namespace, vector, limit), _garbled_candidates)
@@ -106,6 +110,10 @@ class FaultyStore(Store):
     async def aget(self, namespace: Namespace, entry_id: str) -> CacheEntry | None:
         """See `Store.aget`."""
         return await self._arun("get", lambda: self.inner.aget(namespace, entry_id), _garbled_entry)
+
+    async def afind(self, entry_id: str) -> CacheEntry | None:
+        """See `Store.afind`."""
+        return await self._arun("find", lambda: self.inner.afind(entry_id), _garbled_entry)
 
     async def asearch(self, namespace: Namespace, vector: Vector, limit: int) -> Sequence[Candidate]:
         """See `Store.asearch`."""

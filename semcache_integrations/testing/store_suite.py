@@ -22,38 +22,11 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-import uuid
 from dataclasses import replace
 
-from semcache_integrations.core.errors import StoreError
-from semcache_integrations.core.models import NEVER, CacheEntry, Namespace, Selector, Vector
+from semcache_integrations.core.models import NEVER, UNKNOWN, CacheEntry, Namespace, Selector, Vector
 from semcache_integrations.protocols import Store
-
-HOME = Namespace("a" * 32, model="gpt-5", tenant="acme")
-ABROAD = Namespace("b" * 32, model="claude", tenant="globex")
-NOW = 1_700_000_000.0
-
-
-def entry(number: int = 0, namespace: Namespace = HOME, **fields: object) -> CacheEntry:
-    """Return an entry; equal numbers and namespaces make equal ids."""
-    made = CacheEntry(
-        id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{namespace.id}/{number}")),
-        namespace=namespace,
-        text=f"question {number}",
-        payload=f'{{"answer": {number}}}',
-        created_at=NOW,
-    )
-    return replace(made, **fields)  # type: ignore[arg-type]  # the caller names fields of CacheEntry
-
-
-def refuses(action: object, *arguments: object) -> bool:
-    """Whether the call raises `StoreError`; any other exception goes through."""
-    assert callable(action)
-    try:
-        action(*arguments)
-    except StoreError:
-        return True
-    return False
+from semcache_integrations.testing.entries import ABROAD, HOME, LEARNED, NOW, entry, refuses
 
 
 class StoreSuite:
@@ -158,11 +131,34 @@ class StoreSuite:
         assert store.get(HOME, old.id) == old
         assert self.ids(store, HOME, self.axis(0)) == [old.id]
 
-    def test_a_touch_changes_the_expiry_and_the_signature_only(self, store: Store) -> None:
+    def test_a_touch_changes_the_expiry_the_standing_and_the_signature_only(self, store: Store) -> None:
         store.put(entry(tags=("a",)), self.axis(0))
-        store.touch(entry(expires_at=NOW + 9.0, signature="new", payload="ignored", text="ignored"))
-        assert store.get(HOME, entry().id) == entry(tags=("a",), expires_at=NOW + 9.0, signature="new")
+        changed = entry(tags=("a",), expires_at=NOW + 9.0, signature="new", standing=LEARNED)
+        store.touch(replace(changed, tags=(), payload="ignored", text="ignored"))
+        assert store.get(HOME, entry().id) == changed
         assert self.ids(store, HOME, self.axis(0)) == [entry().id]
+        assert [found.entry.standing for found in store.search(HOME, self.axis(0), 5)] == [LEARNED]
+
+    def test_a_standing_is_written_with_its_entry_and_goes_with_an_overwrite(self, store: Store) -> None:
+        """A quarantine is about one answer: the next one has a clean record."""
+        store.put(entry(standing=LEARNED), self.axis(0))
+        assert store.get(HOME, entry().id) == entry(standing=LEARNED)
+        store.put(entry(created_at=NOW + 1.0), self.axis(0))
+        assert store.get(HOME, entry().id) == entry(created_at=NOW + 1.0)
+
+    def test_a_touch_may_forget_what_was_learned(self, store: Store) -> None:
+        store.put(entry(standing=LEARNED), self.axis(0))
+        store.touch(entry(standing=UNKNOWN))
+        assert store.get(HOME, entry().id) == entry()
+
+    def test_an_id_alone_finds_the_entry_with_the_namespace_that_it_was_put_in(self, store: Store) -> None:
+        assert store.find(entry().id) is None
+        store.put(entry(), self.axis(0))
+        store.put(entry(1, ABROAD, standing=LEARNED), None)
+        assert store.find(entry().id) == entry()
+        assert store.find(entry(1, ABROAD).id) == entry(1, ABROAD, standing=LEARNED)
+        assert store.find(entry(2).id) is None
+        assert store.find("not a uuid") is None
 
     def test_a_touch_of_what_is_gone_does_nothing(self, store: Store) -> None:
         store.touch(entry(expires_at=NOW))
@@ -251,7 +247,7 @@ class StoreSuite:
             assert await store.aget(HOME, entry().id) == entry()
             assert [found.entry for found in await store.asearch(HOME, self.axis(0), 5)] == [entry()]
             await store.aput(entry(1), self.axis(1))
-            assert store.get(HOME, entry(1).id) == entry(1)
+            assert store.get(HOME, entry(1).id) == await store.afind(entry(1).id) == entry(1)
             await store.atouch(entry(1, expires_at=NOW))
             assert store.get(HOME, entry(1).id) == entry(1, expires_at=NOW)
             assert await store.acount() == 2  # noqa: PLR2004 - the two above

@@ -35,6 +35,10 @@ class MemoryStore(Store):
         entry, _ = self._open().get(entry_id, (None, None))
         return entry if entry is not None and entry.namespace.id == namespace.id else None
 
+    def find(self, entry_id: str) -> CacheEntry | None:
+        """See `Store.find`."""
+        return self._open().get(entry_id, (None, None))[0]
+
     def search(self, namespace: Namespace, vector: Vector, limit: int) -> Sequence[Candidate]:
         """See `Store.search`."""
         query = self._unit(vector)
@@ -59,7 +63,9 @@ class MemoryStore(Store):
             known, vector = self._open().get(entry.id, (None, None))
             same = (entry.namespace.id, entry.created_at)
             if known is not None and (known.namespace.id, known.created_at) == same:
-                renewed = replace(known, expires_at=entry.expires_at, signature=entry.signature)
+                renewed = replace(
+                    known, expires_at=entry.expires_at, standing=entry.standing, signature=entry.signature
+                )
                 self._points[entry.id] = (renewed, vector)
 
     def delete(self, selector: Selector) -> int:

@@ -16,6 +16,7 @@ from semcache_integrations.backends.points import (
     conditions_of,
     digest,
     entry_in,
+    entry_of,
     is_point_id,
     payload_of,
     slug,
@@ -23,7 +24,7 @@ from semcache_integrations.backends.points import (
     unit_list,
 )
 from semcache_integrations.core.errors import StoreError
-from semcache_integrations.core.models import NEVER, CacheEntry, Namespace, Selector
+from semcache_integrations.core.models import NEVER, UNKNOWN, CacheEntry, Namespace, Selector, Standing
 
 moments = st.floats(0.0, 4e9)
 entries = st.builds(
@@ -37,6 +38,12 @@ entries = st.builds(
     ttl_s=st.none() | moments,
     tags=st.lists(st.text(), max_size=3).map(tuple),
     signature=st.text(),
+    standing=st.builds(
+        Standing,
+        st.text(),
+        st.booleans(),
+        st.lists(st.tuples(st.floats(-1.0, 1.0), st.booleans()), max_size=3).map(tuple),
+    ),
 )
 
 
@@ -57,6 +64,46 @@ def test_a_damaged_payload_is_none(entry, name, data):
     assert entry_in(entry.namespace, entry.id, missing) is None
     payload[name] = data.draw(st.sampled_from([{"x": 1}, [1], b"x"]))
     assert entry_in(entry.namespace, entry.id, payload) is None
+
+
+LEARNED = {"group": "g", "quarantined": False, "seen": [[0.9, True]]}
+ODD = [
+    [],
+    "x",
+    {},
+    {**LEARNED, "group": 1},
+    {**LEARNED, "quarantined": 0},
+    {**LEARNED, "seen": {}},
+    {**LEARNED, "seen": [0.9]},
+    {**LEARNED, "seen": [[0.9]]},
+    {**LEARNED, "seen": [["0.9", True]]},
+    {**LEARNED, "seen": [[0.9, 1]]},
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_an_entry_with_an_unreadable_standing_is_unreadable(odd):
+    """It may be quarantined: to read it as if nothing were known would serve it."""
+    payload = payload_of(CacheEntry("x", Namespace("n"), "q", "a", 1.0))
+    assert entry_in(Namespace("n"), "x", {**payload, "standing": LEARNED}) is not None
+    assert entry_in(Namespace("n"), "x", {**payload, "standing": odd}) is None
+
+
+def test_a_payload_without_a_standing_is_one_about_which_nothing_is_known():
+    payload = payload_of(CacheEntry("x", Namespace("n"), "q", "a", 1.0))
+    assert "standing" not in payload
+    assert entry_in(Namespace("n"), "x", payload).standing == UNKNOWN
+
+
+@given(entries)
+def test_an_entry_found_by_its_id_knows_its_namespace(entry):
+    assert entry_of(entry.id, payload_of(entry)) == entry
+
+
+def test_a_payload_that_names_no_namespace_is_none():
+    payload = payload_of(CacheEntry("x", Namespace("n"), "q", "a", 1.0))
+    assert entry_of("x", None) is None
+    assert entry_of("x", {**payload, "tenant": None}) is None
 
 
 def test_no_payload_and_another_schema_are_none():

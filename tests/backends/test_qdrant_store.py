@@ -278,7 +278,7 @@ class TestBodies:
         assert same_answer["range"]["lte"] == entry().created_at
         assert has_id["has_id"] == [entry().id]
         assert namespace["match"]["value"] == HOME.id
-        assert set(request.body["payload"]) == {"expires_at", "signature"}
+        assert set(request.body["payload"]) == {"expires_at", "standing", "signature"}
 
     def test_never_travels_as_a_number(self, server, store):
         (request,) = server.asked("/points", "PUT")

@@ -26,6 +26,7 @@ class DrivenAsync(Store):
     def __init__(self, inner):
         self.inner = inner
         self.aget, self.asearch, self.aput = inner.aget, inner.asearch, inner.aput
+        self.afind = inner.afind
         self.atouch, self.adelete, self.acount, self.aclose = (
             inner.atouch,
             inner.adelete,
@@ -35,6 +36,9 @@ class DrivenAsync(Store):
 
     def get(self, *arguments):
         return self._run(self.inner.aget(*arguments))
+
+    def find(self, *arguments):
+        return self._run(self.inner.afind(*arguments))
 
     def search(self, *arguments):
         return self._run(self.inner.asearch(*arguments))

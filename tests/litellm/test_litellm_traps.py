@@ -117,7 +117,7 @@ class BrokenStore(Store):
     def _fail(self, *args):
         raise StoreError("down")
 
-    get = search = put = touch = delete = count = _fail
+    get = find = search = put = touch = delete = count = _fail
 
 
 class Hostile:
