@@ -15,12 +15,14 @@ from typing import TypeAlias
 
 from semcache_integrations.core.guards import (
     literals,
+    minimal,
     moments,
     numbers,
     order,
     polarity,
     scope,
     subjects,
+    swaps,
     tasks,
     things,
 )
@@ -49,8 +51,9 @@ VETOES: Mapping[str, Veto] = MappingProxyType(
         "operator": literals.differ_in_operators,
         "material": tasks.differ_in_material,
         "direction": order.differ_in_direction,
-        "noun": subjects.differ_by_one_noun,
-        "order": order.differ_in_order,
+        "word": minimal.differ_by_one_word,
+        "addition": minimal.differ_by_addition,
+        "order": swaps.differ_in_order,
         "voice": order.differ_in_voice,
         "containment": scope.one_contains_the_other,
     }

@@ -1,0 +1,175 @@
+"""MINIMAL PAIRS: texts that are the same but for one place. What stands there alone makes the difference.
+
+Who rewords a question seldom keeps every other word; who asks the next question does. So one word in another's
+place is refused, unless it is known to mean the same ("raise", "increase") or to carry no meaning there ("how do
+I", "how can I"); and so is one word more, unless it is an aside.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise, takewhile
+from typing import NamedTuple
+
+from semcache_integrations.core.guards import lexicon
+from semcache_integrations.core.guards.likeness import are_forms, are_one_thing
+from semcache_integrations.core.guards.numbers import number_words
+from semcache_integrations.core.guards.reading import Reading, feature, sounds_english, words
+
+_WIDEST = 3  # words that may stand in the one place
+_MOST_TOPICS = 2  # of them, if they are content words
+_FEWEST_SHARED = 2  # words; texts of fewer common ones are no pair
+_IDLE = frozenset(
+    {"a", "an", "the", "please", "pls", "plz", "kindly", "hi", "hello", "hey", "thanks", "thank", "thx", "ty"}
+)
+_WH = frozenset({"how", "why", "when", "where", "who"})
+_WHETHER = frozenset({"should", "must", "will", "did", "could", "was", "were"})
+
+
+class _Place(NamedTuple):
+    """Where two texts differ: what stands before, there in each, and behind."""
+
+    before: tuple[str, ...]
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    behind: tuple[str, ...]
+
+    @property
+    def shared(self) -> int:
+        return len(self.before) + len(self.behind)
+
+
+def differ_by_one_word(a: Reading, b: Reading) -> bool:
+    """Whether the texts are the same but for one place, and what stands there in each excludes the other."""
+    place = _place(a, b)
+    if place is None or not place.left or not place.right:
+        return False
+    if _contrast(place.left, place.right):
+        return True
+    if _asks_otherwise(place.left, place.right) or _asks_otherwise(place.right, place.left):
+        return True
+    return _are_topics(place.left, place.right) and not _akin(place.left, place.right)
+
+
+def differ_by_addition(a: Reading, b: Reading) -> bool:
+    """Whether one text is the other with one word more before a content word: "plan", "premium plan"."""
+    place = _place(a, b)
+    if place is None or place.shared <= _FEWEST_SHARED or bool(place.left) == bool(place.right):
+        return False
+    added = place.left or place.right
+    if (
+        len(added) > 1
+        or not place.before
+        or not place.behind
+        or not all(map(_is_topic, (*added, place.behind[0])))
+    ):
+        return False
+    return added[0] not in lexicon.words("asides") and not _counts(added)
+
+
+def _place(a: Reading, b: Reading) -> _Place | None:
+    one, two = _line(a), _line(b)
+    if (
+        abs(len(one) - len(two)) > _WIDEST
+        or not one
+        or not two
+        or not (sounds_english(a) and sounds_english(b))
+    ):
+        return None
+    front = _common(one, two)
+    rest, other = one[front:], two[front:]
+    back = _common(rest[::-1], other[::-1])
+    left, right = rest[: len(rest) - back], other[: len(other) - back]
+    if max(len(left), len(right)) > _WIDEST or front + back < _FEWEST_SHARED or not (left or right):
+        return None
+    return _Place(one[:front], left, right, one[len(one) - back :])
+
+
+def _common(one: tuple[str, ...], two: tuple[str, ...]) -> int:
+    return sum(1 for _ in takewhile(_same, zip(one, two, strict=False)))
+
+
+def _same(pair: tuple[str, str]) -> bool:
+    one, two = pair
+    return one == two or lexicon.stem(one) == lexicon.stem(two)
+
+
+@feature
+def _line(reading: Reading) -> tuple[str, ...]:
+    """All words but articles and the politest courtesies."""
+    return tuple(word for word in words(reading) if word not in _IDLE)
+
+
+def _is_topic(word: str) -> bool:
+    return word not in lexicon.words("function_words", "en")
+
+
+def _counts(span: tuple[str, ...]) -> bool:
+    """Whether a number is in the span: numbers have a veto of their own, which knows when two are one."""
+    return any(word[0].isdigit() or word in number_words() for word in span)
+
+
+def _are_topics(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Whether both spans are a noun or verb, or a compound of two: no numbers, no asides, no function words."""
+    both = left + right
+    if max(len(left), len(right)) > _MOST_TOPICS or not all(map(_is_topic, both)) or _counts(both):
+        return False
+    return lexicon.words("asides").isdisjoint(both)
+
+
+def _contrast(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Whether the two spans hold different values of one scale, such as "all" and "some"."""
+    scales = _scales()
+    mine = {value for word in _with_phrases(left) for value in scales.get(word, ())}
+    yours = {value for word in _with_phrases(right) for value in scales.get(word, ())}
+    return mine.isdisjoint(yours) and not {value[0] for value in mine}.isdisjoint(value[0] for value in yours)
+
+
+def _asks_otherwise(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Whether the left asks how or why, and the right only whether: "how do I", "should I"."""
+    return left[0] in _WH and right[0] in _WHETHER and _WH.isdisjoint(right)
+
+
+def _akin(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Whether each word of the shorter span has a partner that may stand for it, or the two spans are a phrase."""
+    short, long = sorted((left, right), key=len)
+    if all(any(_are_akin(one, other) for other in long) for one in short):
+        return True
+    return any(_are_synonyms("_".join(left), other) for other in ("_".join(right), *right)) or any(
+        _are_synonyms("_".join(right), one) for one in left
+    )
+
+
+def _are_akin(one: str, other: str) -> bool:
+    return are_forms(one, other) or are_one_thing(one, other) or _are_synonyms(one, other)
+
+
+def _are_synonyms(one: str, other: str) -> bool:
+    groups = _groups()
+    nothing: frozenset[int] = frozenset()
+    return not groups.get(lexicon.stem(one), nothing).isdisjoint(groups.get(lexicon.stem(other), nothing))
+
+
+def _with_phrases(span: tuple[str, ...]) -> tuple[str, ...]:
+    return (*span, *("_".join(pair) for pair in pairwise(span)))
+
+
+@cache
+def _groups() -> dict[str, frozenset[int]]:
+    """The numbers of the groups of synonyms that a stem is in."""
+    found: dict[str, frozenset[int]] = {}
+    for number, line in enumerate(lexicon.lines("synonyms")):
+        for stem in map(lexicon.stem, line.split()):
+            found[stem] = found.get(stem, frozenset()) | {number}
+    return found
+
+
+@cache
+def _scales() -> dict[str, tuple[tuple[str, str], ...]]:
+    """The scales that a function word or phrase is on, each with its value there."""
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for scale, values in lexicon.named("contrasts").items():
+        for value, *others in (entry.split("/") for entry in values):
+            for word in (value, *others):
+                found[word] = (*found.get(word, ()), (scale, value))
+    return found
