@@ -7,6 +7,16 @@ import pytest
 from semcache_integrations.core.guards import VETOES, read, vetoes
 
 PARTED = {
+    "act": [
+        ("Cancel my order", "How do I cancel my order?"),
+        ("Please delete my account", "Can I delete my account?"),
+        ("Could you block my card?", "What happens when I block my card?"),
+        ("Freeze this account", "How can I freeze this account?"),
+        ("Transfer all my money to Ann", "Is it free to transfer all my money to Ann?"),
+        ("Can you sell my shares", "Should I sell my shares?"),
+        ("Stop my subscription", "When do I stop my subscription?"),
+        ("Refund her ticket", "Where do I refund her ticket?"),
+    ],
     "material": [
         (
             "Summarize this: the meeting moved to the morning",
@@ -265,6 +275,16 @@ PARTED = {
 }
 
 SHARED = {
+    "act": [
+        ("Cancel my order", "Please cancel my order"),
+        ("Cancel my order", "I want to cancel my order"),
+        ("Could you cancel my order?", "cancel my order, please"),
+        ("How do I cancel my order?", "What is the way to cancel my order?"),
+        ("Set up a direct debit", "How do I set up a direct debit?"),
+        ("Sort a list in Python", "How do I sort a list in Python?"),
+        ("reset password", "How do I reset my password?"),
+        ("Find the largest file", "How do I find the largest file?"),
+    ],
     "material": [
         (
             "Summarize this: the meeting moved to the cellar",
@@ -394,7 +414,7 @@ SHARED = {
         ("Is tylenol safe?", "Is paracetamol safe?"),
     ],
     "prefix": [
-        ("What information do you need?", "What form do you need?"),
+        ("What information do you need?", "Which form must I fill in for you?"),
         ("How do I import it?", "Through which port does it come?"),
         ("Am I not eligible?", "Am I ineligible?"),
         ("inside of it", "the side of it"),

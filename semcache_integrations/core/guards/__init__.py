@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from semcache_integrations.core.guards import (
+    acts,
     literals,
     minimal,
     moments,
@@ -49,6 +50,7 @@ VETOES: Mapping[str, Veto] = MappingProxyType(
         "quote": literals.differ_in_quotes,
         "code": literals.differ_in_code,
         "operator": literals.differ_in_operators,
+        "act": acts.differ_in_act,
         "material": tasks.differ_in_material,
         "direction": order.differ_in_direction,
         "word": minimal.differ_by_one_word,

@@ -16,12 +16,35 @@ from semcache_integrations.core.guards.likeness import are_forms, are_one_thing
 from semcache_integrations.core.guards.numbers import number_words
 from semcache_integrations.core.guards.reading import Reading, feature, sounds_english, words
 
-_WIDEST = 3  # words that may stand in the one place
+_WIDEST = 4  # words that may stand in the one place
+_FEWEST_SHARED = 3  # words, if one is only added
 _MOST_TOPICS = 2  # of them, if they are content words
-_FEWEST_SHARED = 2  # words; texts of fewer common ones are no pair
 _IDLE = frozenset(
-    {"a", "an", "the", "please", "pls", "plz", "kindly", "hi", "hello", "hey", "thanks", "thank", "thx", "ty"}
+    {
+        "a",
+        "an",
+        "the",
+        "please",
+        "pls",
+        "plz",
+        "kindly",
+        "hi",
+        "hello",
+        "hey",
+        "thanks",
+        "thank",
+        "thx",
+        "ty",
+        "be",
+        "been",
+    }
 )
+_OWN = frozenset({"my", "me", "mine", "own", "our", "us", "ours"})
+_MODALITY = "modality"
+_INVERTED = frozenset(
+    {"can", "may", "could", "might", "must", "do", "does", "did", "should", "shall", "is", "am", "are"}
+)
+_DENIALS = (("not",), ("never",))
 _WH = frozenset({"how", "why", "when", "where", "who"})
 _WHETHER = frozenset({"should", "must", "will", "did", "could", "was", "were"})
 
@@ -34,19 +57,17 @@ class _Place(NamedTuple):
     right: tuple[str, ...]
     behind: tuple[str, ...]
 
-    @property
-    def shared(self) -> int:
-        return len(self.before) + len(self.behind)
-
 
 def differ_by_one_word(a: Reading, b: Reading) -> bool:
     """Whether the texts are the same but for one place, and what stands there in each excludes the other."""
     place = _place(a, b)
     if place is None or not place.left or not place.right:
         return False
-    if _contrast(place.left, place.right):
+    if _contrast(place):
         return True
     if _asks_otherwise(place.left, place.right) or _asks_otherwise(place.right, place.left):
+        return True
+    if _replaces_owner(place.left, place.right) or _replaces_owner(place.right, place.left):
         return True
     return _are_topics(place.left, place.right) and not _akin(place.left, place.right)
 
@@ -54,9 +75,15 @@ def differ_by_one_word(a: Reading, b: Reading) -> bool:
 def differ_by_addition(a: Reading, b: Reading) -> bool:
     """Whether one text is the other with one word more before a content word: "plan", "premium plan"."""
     place = _place(a, b)
-    if place is None or place.shared <= _FEWEST_SHARED or bool(place.left) == bool(place.right):
+    if (
+        place is None
+        or bool(place.left) == bool(place.right)
+        or len(place.before + place.behind) < _FEWEST_SHARED
+    ):
         return False
     added = place.left or place.right
+    if added in _DENIALS:
+        return len(place.before) > 1  # "isn't it safe" asks what "is it safe" does
     if (
         len(added) > 1
         or not place.before
@@ -64,7 +91,7 @@ def differ_by_addition(a: Reading, b: Reading) -> bool:
         or not all(map(_is_topic, (*added, place.behind[0])))
     ):
         return False
-    return added[0] not in lexicon.words("asides") and not _counts(added)
+    return added[0] not in lexicon.words("asides", "added") and not _counts(added)
 
 
 def _place(a: Reading, b: Reading) -> _Place | None:
@@ -80,9 +107,15 @@ def _place(a: Reading, b: Reading) -> _Place | None:
     rest, other = one[front:], two[front:]
     back = _common(rest[::-1], other[::-1])
     left, right = rest[: len(rest) - back], other[: len(other) - back]
-    if max(len(left), len(right)) > _WIDEST or front + back < _FEWEST_SHARED or not (left or right):
+    before, behind = one[:front], one[len(one) - back :]
+    if max(len(left), len(right)) > _WIDEST or not (left or right) or not _is_enough(before + behind):
         return None
-    return _Place(one[:front], left, right, one[len(one) - back :])
+    return _Place(before, left, right, behind)
+
+
+def _is_enough(shared: tuple[str, ...]) -> bool:
+    """Whether what two texts have in common makes them a pair: a content word, or two function words."""
+    return len(shared) > 1 or any(map(_is_topic, shared))
 
 
 def _common(one: tuple[str, ...], two: tuple[str, ...]) -> int:
@@ -106,23 +139,43 @@ def _is_topic(word: str) -> bool:
 
 def _counts(span: tuple[str, ...]) -> bool:
     """Whether a number is in the span: numbers have a veto of their own, which knows when two are one."""
-    return any(word[0].isdigit() or word in number_words() for word in span)
+    return any(word[-1].isdigit() or word in number_words() for word in span)
 
 
 def _are_topics(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
     """Whether both spans are a noun or verb, or a compound of two: no numbers, no asides, no function words."""
     both = left + right
-    if max(len(left), len(right)) > _MOST_TOPICS or not all(map(_is_topic, both)) or _counts(both):
+    if max(len(left), len(right)) > _MOST_TOPICS or not all(map(_is_topic, both)):
         return False
-    return lexicon.words("asides").isdisjoint(both)
+    if lexicon.words("asides", "added").issuperset(both) or (_counts(left) and _counts(right)):
+        return False
+    return lexicon.words("asides", "vague").isdisjoint(both)
 
 
-def _contrast(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+def _contrast(place: _Place) -> bool:
     """Whether the two spans hold different values of one scale, such as "all" and "some"."""
     scales = _scales()
-    mine = {value for word in _with_phrases(left) for value in scales.get(word, ())}
-    yours = {value for word in _with_phrases(right) for value in scales.get(word, ())}
-    return mine.isdisjoint(yours) and not {value[0] for value in mine}.isdisjoint(value[0] for value in yours)
+    mine = {value for word in _with_phrases(place.left) for value in scales.get(word, ())}
+    yours = {value for word in _with_phrases(place.right) for value in scales.get(word, ())}
+    if not mine.isdisjoint(yours):
+        return False
+    shared = {value[0] for value in mine} & {value[0] for value in yours}
+    if _MODALITY in shared:
+        return _is_asked(place) or len(shared) > 1
+    return bool(shared) and max(len(place.left), len(place.right)) <= _MOST_TOPICS
+
+
+def _is_asked(place: _Place) -> bool:
+    """Whether "can I" stands against "must I": what "I must", "I need to" say is a wish, and no question."""
+    inverted = place.left[0] in _INVERTED and place.right[0] in _INVERTED
+    return inverted and (not place.before or place.before[-1] in _WH)
+
+
+def _replaces_owner(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Whether somebody else stands where the other text has "my" or "me": "another user's", "for Ann"."""
+    if len(left) > 1 or left[0] not in _OWN or len(right) > _MOST_TOPICS or not _is_topic(right[-1]):
+        return False
+    return lexicon.words("asides").isdisjoint(right)
 
 
 def _asks_otherwise(left: tuple[str, ...], right: tuple[str, ...]) -> bool:

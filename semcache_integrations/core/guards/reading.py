@@ -179,11 +179,14 @@ def sounds_english(reading: Reading) -> bool:
     """Whether the text itself shows that it is English: no other language has more function words in it."""
     if foreign(reading):
         return False
-    found = set(words(reading))
+    found = words(reading)
     counts = {
-        name: len(found & lexicon.words("function_words", name)) for name in lexicon.named("function_words")
+        name: len(lexicon.words("function_words", name).intersection(found))
+        for name in lexicon.named("function_words")
     }
-    return 0 < counts["en"] == max(counts.values())
+    if not any(counts.values()):
+        return 2 * sum(lexicon.stem(word) in lexicon.stems("synonyms") for word in found) > len(found)
+    return counts["en"] == max(counts.values())
 
 
 def _beyond_ascii(character: str) -> bool:

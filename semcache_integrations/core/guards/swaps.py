@@ -169,15 +169,15 @@ def _split(reading: Reading) -> Iterator[list[str]]:
     idle, clause = lexicon.words("order", "idle"), list[str]()
     joints, phrase = lexicon.words("order", "clause"), lexicon.words("order", "phrase")
     subordinate = False
-    for token in reading.tokens:
-        if token in joints or token in _STOPS or (subordinate and token in ","):
+    for word in reading.tokens:
+        if word in joints or word in _STOPS or (subordinate and word == ","):
             yield clause
-            clause, subordinate = [], token in joints
-        if token in idle or token in _MARKS:
+            clause, subordinate = [], word in joints
+        if word in idle or word in _MARKS:
             if clause and clause[0] in phrase and clause[-1] != "":
                 clause.append("")  # the end of a phrase in front
-        elif token[-1].isalnum():
-            clause.append(_canonical(token))
+        elif word[-1].isalnum():
+            clause.append(_canonical(word))
     yield clause
 
 
