@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from itertools import takewhile
 
 from semcache_integrations.core.guards import lexicon
 from semcache_integrations.core.guards.things import NOTHING, things_by_stem
@@ -62,4 +61,9 @@ def is_variant(name: str, word: str) -> bool:
 
 def common_start(one: Sequence[str], two: Sequence[str]) -> int:
     """How many items two sequences have in common from the start."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
+    count = 0
+    for mine, yours in zip(one, two, strict=False):
+        if mine != yours:
+            break
+        count += 1
+    return count

@@ -8,11 +8,11 @@ I", "how can I"); and so is one word more, unless it is an aside.
 from __future__ import annotations
 
 from functools import cache
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import NamedTuple
 
 from semcache_integrations.core.guards import lexicon
-from semcache_integrations.core.guards.likeness import are_forms, are_one_thing
+from semcache_integrations.core.guards.likeness import are_forms, are_one_thing, common_start
 from semcache_integrations.core.guards.numbers import number_words
 from semcache_integrations.core.guards.reading import Reading, feature, sounds_english, words
 
@@ -39,12 +39,15 @@ _IDLE = frozenset(
         "been",
     }
 )
-_OWN = frozenset({"my", "me", "mine", "own", "our", "us", "ours"})
+_OWN = frozenset({"my", "me", "myself", "mine", "own", "our", "us", "ours"})
 _MODALITY = "modality"
 _INVERTED = frozenset(
     {"can", "may", "could", "might", "must", "do", "does", "did", "should", "shall", "is", "am", "are"}
 )
-_DENIALS = (("not",), ("never",))
+_OWNERS = frozenset({"my", "your", "his", "her", "their", "our"})
+_BE = frozenset({"is", "are", "was", "were", "am"})
+_DENIALS = frozenset({"not", "never", "cannot"})
+_PARTICLES = frozenset({"up", "down", "out", "off", "back", "away"})
 _WH = frozenset({"how", "why", "when", "where", "who"})
 _WHETHER = frozenset({"should", "must", "will", "did", "could", "was", "were"})
 
@@ -61,9 +64,11 @@ class _Place(NamedTuple):
 def differ_by_one_word(a: Reading, b: Reading) -> bool:
     """Whether the texts are the same but for one place, and what stands there in each excludes the other."""
     place = _place(a, b)
-    if place is None or not place.left or not place.right:
+    if place is None:
         return False
-    if _contrast(place):
+    if not place.left or not place.right:
+        return _denies(place)
+    if _contrast(place) or _denies(place):
         return True
     if _asks_otherwise(place.left, place.right) or _asks_otherwise(place.right, place.left):
         return True
@@ -73,44 +78,43 @@ def differ_by_one_word(a: Reading, b: Reading) -> bool:
 
 
 def differ_by_addition(a: Reading, b: Reading) -> bool:
-    """Whether one text is the other with one word more before a content word: "plan", "premium plan"."""
-    place = _place(a, b)
-    if (
-        place is None
-        or bool(place.left) == bool(place.right)
-        or len(place.before + place.behind) < _FEWEST_SHARED
-    ):
+    """Whether one text is the other with one word more that makes it another's or another kind's.
+
+    "My card" and "my wife's card", "the plan" and "the premium plan", "an author" and "a famous author". Most other
+    words that are added only say what was meant anyway.
+    """
+    place = _place(a, b) if abs(len(_line(a)) - len(_line(b))) == 1 else None
+    if place is None or bool(place.left) == bool(place.right) or len(place.before + place.behind) < _FEWEST_SHARED:
         return False
-    added = place.left or place.right
-    if added in _DENIALS:
-        return len(place.before) > 1  # "isn't it safe" asks what "is it safe" does
-    if (
-        len(added) > 1
-        or not place.before
-        or not place.behind
-        or not all(map(_is_topic, (*added, place.behind[0])))
-    ):
+    (added,) = place.left or place.right
+    if not place.before or not place.behind or not _is_topic(added) or not _is_topic(place.behind[0]):
         return False
-    return added[0] not in lexicon.words("asides", "added") and not _counts(added)
+    if added in lexicon.words("asides", "added") or _counts((added,)):
+        return False
+    if place.before[-1] in _OWNERS or added in lexicon.words("tiers"):
+        return True
+    return place.before[0] in _BE and _is_predicate(added, a) | _is_predicate(added, b)
+
+
+def _is_predicate(word: str, reading: Reading) -> bool:
+    """Whether the word stands behind "a": "is she a good author"."""
+    return (("a", word) in pairwise(words(reading))) or (("an", word) in pairwise(words(reading)))
 
 
 def _place(a: Reading, b: Reading) -> _Place | None:
     one, two = _line(a), _line(b)
-    if (
-        abs(len(one) - len(two)) > _WIDEST
-        or not one
-        or not two
-        or not (sounds_english(a) and sounds_english(b))
-    ):
+    if abs(len(one) - len(two)) > _WIDEST or not one or not two:
         return None
-    front = _common(one, two)
-    rest, other = one[front:], two[front:]
-    back = _common(rest[::-1], other[::-1])
-    left, right = rest[: len(rest) - back], other[: len(other) - back]
+    mine, yours = _stems(a), _stems(b)
+    if mine[0] != yours[0] and mine[-1] != yours[-1]:
+        return None
+    front = common_start(mine, yours)
+    back = common_start(mine[:front - len(mine) - 1 : -1], yours[:front - len(yours) - 1 : -1])
+    left, right = one[front : len(one) - back], two[front : len(two) - back]
     before, behind = one[:front], one[len(one) - back :]
     if max(len(left), len(right)) > _WIDEST or not (left or right) or not _is_enough(before + behind):
         return None
-    return _Place(before, left, right, behind)
+    return _Place(before, left, right, behind) if sounds_english(a) and sounds_english(b) else None
 
 
 def _is_enough(shared: tuple[str, ...]) -> bool:
@@ -118,19 +122,15 @@ def _is_enough(shared: tuple[str, ...]) -> bool:
     return len(shared) > 1 or any(map(_is_topic, shared))
 
 
-def _common(one: tuple[str, ...], two: tuple[str, ...]) -> int:
-    return sum(1 for _ in takewhile(_same, zip(one, two, strict=False)))
-
-
-def _same(pair: tuple[str, str]) -> bool:
-    one, two = pair
-    return one == two or lexicon.stem(one) == lexicon.stem(two)
-
-
 @feature
 def _line(reading: Reading) -> tuple[str, ...]:
     """All words but articles and the politest courtesies."""
     return tuple(word for word in words(reading) if word not in _IDLE)
+
+
+@feature
+def _stems(reading: Reading) -> tuple[str, ...]:
+    return tuple(map(lexicon.stem, _line(reading)))
 
 
 def _is_topic(word: str) -> bool:
@@ -145,11 +145,16 @@ def _counts(span: tuple[str, ...]) -> bool:
 def _are_topics(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
     """Whether both spans are a noun or verb, or a compound of two: no numbers, no asides, no function words."""
     both = left + right
-    if max(len(left), len(right)) > _MOST_TOPICS or not all(map(_is_topic, both)):
+    if max(len(left), len(right)) > _MOST_TOPICS or not _are_verbs_or_nouns(left) or not _are_verbs_or_nouns(right):
         return False
     if lexicon.words("asides", "added").issuperset(both) or (_counts(left) and _counts(right)):
         return False
     return lexicon.words("asides", "vague").isdisjoint(both)
+
+
+def _are_verbs_or_nouns(span: tuple[str, ...]) -> bool:
+    """Whether a span is content words, the last perhaps a particle: "back up"."""
+    return _is_topic(span[0]) and (_is_topic(span[-1]) or span[-1] in _PARTICLES)
 
 
 def _contrast(place: _Place) -> bool:
@@ -163,6 +168,18 @@ def _contrast(place: _Place) -> bool:
     if _MODALITY in shared:
         return _is_asked(place) or len(shared) > 1
     return bool(shared) and max(len(place.left), len(place.right)) <= _MOST_TOPICS
+
+
+def _denies(place: _Place) -> bool:
+    """Whether one side says that it is not so, in otherwise the same words: "went through", "did not go through"."""
+    if _DENIALS.isdisjoint(place.left) == _DENIALS.isdisjoint(place.right):
+        return False
+    if len(place.before) == 1 and place.before[0] in _INVERTED:
+        return False  # "isn't it safe" asks what "is it safe" does
+    left, right = (tuple(word for word in side if _is_topic(word) and word not in _DENIALS) for side in place[1:3])
+    if not _WH.isdisjoint(place.left + place.right) or len(left) != len(right):
+        return False
+    return _akin(left, right) if left else bool(place.behind)
 
 
 def _is_asked(place: _Place) -> bool:

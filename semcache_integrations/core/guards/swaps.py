@@ -35,15 +35,17 @@ def differ_in_order(a: Reading, b: Reading) -> bool:
     mine, yours = _sequence(a), _sequence(b)
     if len(mine) != len(yours) or mine == yours or len(mine) > _LONGEST or not english(a, b):
         return False
-    if sorted(mine) != sorted(yours) or abs(_grammar(a) - _grammar(b)) > 1:
+    if set(mine) != set(yours) or abs(_grammar(a) - _grammar(b)) > 1:
         return False
+    if sorted(mine) != sorted(yours):
+        return True  # one is said twice here, the other there
     if _clauses(a) == _clauses(b) or _are_keywords(a, b):
         return False
     front, back = common_start(mine, yours), common_start(mine[::-1], yours[::-1])
     one, two = mine[front : len(mine) - back], yours[front : len(yours) - back]
     before, behind = mine[:front], mine[len(mine) - back :]
     return not any(
-        _is_free(a, b, swap) or _is_shared(before, swap[1], behind) or _is_cut(a, b, front, swap)
+        _is_free(a, b, swap, behind) or _is_shared(before, swap[1], behind) or _is_cut(a, b, front, swap)
         for swap in _swaps(one, two)
     )
 
@@ -77,7 +79,7 @@ def _is_cut(a: Reading, b: Reading, front: int, swap: Swap) -> bool:
     return not middle and (front + len(left) in _cuts(a) or front + len(right) in _cuts(b))
 
 
-def _is_free(a: Reading, b: Reading, swap: Swap) -> bool:
+def _is_free(a: Reading, b: Reading, swap: Swap, behind: tuple[str, ...]) -> bool:
     """Whether X M Y says the same as Y M X."""
     left, middle, right = swap
     if not middle:
@@ -89,6 +91,8 @@ def _is_free(a: Reading, b: Reading, swap: Swap) -> bool:
         return lexicon.words("order", "phrase").isdisjoint(middle)  # "tea, coffee and milk"
     if middle == ("with",):
         return not said.isdisjoint(lexicon.stems("order", "together"))
+    if behind and not _moves_freely(behind[:1]):
+        return False  # "the king met the queen's brother"
     symmetric = lexicon.stems("symmetric")
     return not said.isdisjoint(symmetric) and symmetric.issuperset(frozenset(middle) - _empty())
 
