@@ -84,7 +84,11 @@ def differ_by_addition(a: Reading, b: Reading) -> bool:
     words that are added only say what was meant anyway.
     """
     place = _place(a, b) if abs(len(_line(a)) - len(_line(b))) == 1 else None
-    if place is None or bool(place.left) == bool(place.right) or len(place.before + place.behind) < _FEWEST_SHARED:
+    if (
+        place is None
+        or bool(place.left) == bool(place.right)
+        or len(place.before + place.behind) < _FEWEST_SHARED
+    ):
         return False
     (added,) = place.left or place.right
     if not place.before or not place.behind or not _is_topic(added) or not _is_topic(place.behind[0]):
@@ -109,7 +113,7 @@ def _place(a: Reading, b: Reading) -> _Place | None:
     if mine[0] != yours[0] and mine[-1] != yours[-1]:
         return None
     front = common_start(mine, yours)
-    back = common_start(mine[:front - len(mine) - 1 : -1], yours[:front - len(yours) - 1 : -1])
+    back = common_start(mine[: front - len(mine) - 1 : -1], yours[: front - len(yours) - 1 : -1])
     left, right = one[front : len(one) - back], two[front : len(two) - back]
     before, behind = one[:front], one[len(one) - back :]
     if max(len(left), len(right)) > _WIDEST or not (left or right) or not _is_enough(before + behind):
@@ -145,7 +149,11 @@ def _counts(span: tuple[str, ...]) -> bool:
 def _are_topics(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
     """Whether both spans are a noun or verb, or a compound of two: no numbers, no asides, no function words."""
     both = left + right
-    if max(len(left), len(right)) > _MOST_TOPICS or not _are_verbs_or_nouns(left) or not _are_verbs_or_nouns(right):
+    if (
+        max(len(left), len(right)) > _MOST_TOPICS
+        or not _are_verbs_or_nouns(left)
+        or not _are_verbs_or_nouns(right)
+    ):
         return False
     if lexicon.words("asides", "added").issuperset(both) or (_counts(left) and _counts(right)):
         return False
@@ -176,7 +184,9 @@ def _denies(place: _Place) -> bool:
         return False
     if len(place.before) == 1 and place.before[0] in _INVERTED:
         return False  # "isn't it safe" asks what "is it safe" does
-    left, right = (tuple(word for word in side if _is_topic(word) and word not in _DENIALS) for side in place[1:3])
+    left, right = (
+        tuple(word for word in side if _is_topic(word) and word not in _DENIALS) for side in place[1:3]
+    )
     if not _WH.isdisjoint(place.left + place.right) or len(left) != len(right):
         return False
     return _akin(left, right) if left else bool(place.behind)
