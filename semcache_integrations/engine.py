@@ -150,13 +150,15 @@ class Engine:
     def _identity(self, request: CacheRequest) -> HashKey | None:
         """What equal requests share, or None where a call must not be confused with another one."""
         try:
-            return self._key(request)[0] if surroundings.get().mode == "use" else None
+            said = surroundings.get()
+            return self._key(request)[0] if said.mode == "use" and not said.without_vetoes else None
         except UnkeyableError:
             return None
 
     def _ask(self, request: CacheRequest, key: HashKey, tenant: str) -> flow.Ask:
         namespace = Namespace(self._keyring.namespace(key[0]), request.model, tenant, request.dialect)
-        return flow.Ask(request, key[1], namespace, self._keyring.entry_id(namespace.id, key[1]))
+        entry_id = self._keyring.entry_id(namespace.id, key[1])
+        return flow.Ask(request, key[1], namespace, entry_id, surroundings.get().without_vetoes)
 
     def _serves(self, slot: Slot, controls: Controls, now: float) -> bool:
         """Whether a kept hit is good enough for a call that may be stricter than the one that kept it."""
@@ -168,7 +170,7 @@ class Engine:
 
     def _settle(self, asked: Asked, found: Lookup, now: float) -> Lookup:
         """Promote what the backends found into memory."""
-        if isinstance(found, Hit):
+        if isinstance(found, Hit) and not (asked.ask.without_vetoes and found.tier == "semantic"):
             self._keep_again(asked.key, found, now, now + self._local_ttl_s, asked.generation)
         return found
 

@@ -49,14 +49,20 @@ class Policy:
         return max(self.similarity_threshold, self.rejection_threshold, controls.similarity_threshold)
 
     def judge(
-        self, text: str, candidates: Sequence[Candidate], controls: Controls, now: float
+        self,
+        text: str,
+        candidates: Sequence[Candidate],
+        controls: Controls,
+        now: float,
+        without_vetoes: frozenset[str] = frozenset(),
     ) -> Iterator[Verdict]:
         """Yield a verdict on each candidate, best first."""
         asked = _read(text)
+        names = self.vetoes if not without_vetoes else frozenset(self.vetoes) - without_vetoes
         for candidate in candidates:
             refusal = self._age_or_distance(candidate, controls, now)
-            if not refusal and self.vetoes:
-                refusal = vetoes(asked, _read(candidate.entry.text), self.vetoes)
+            if not refusal and names:
+                refusal = vetoes(asked, _read(candidate.entry.text), names)
             yield Verdict(candidate, refusal)
 
     def _age_or_distance(self, candidate: Candidate, controls: Controls, now: float) -> str:

@@ -9,10 +9,12 @@ All vetoes are symmetric, and a text passes against itself, however it is cased,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TypeAlias
 
+from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.guards import (
     acts,
     literals,
@@ -29,7 +31,7 @@ from semcache_integrations.core.guards import (
 )
 from semcache_integrations.core.guards.reading import Reading, essence, read
 
-__all__ = ["ALL", "VETOES", "Reading", "Veto", "read", "vetoes"]
+__all__ = ["ALL", "VETOES", "Reading", "Veto", "known", "read", "vetoes"]
 
 Veto: TypeAlias = Callable[[Reading, Reading], bool]
 """True if the two texts must not share an answer."""
@@ -63,6 +65,20 @@ VETOES: Mapping[str, Veto] = MappingProxyType(
 """Every veto by name, those first that are cheap or refuse most."""
 
 ALL: Collection[str] = frozenset(VETOES)
+
+
+def known(names: Iterable[str]) -> frozenset[str]:
+    """Return the names as a set.
+
+    Raises:
+        ConfigurationError: There is no such veto; the message suggests one.
+    """
+    chosen = frozenset({names} if isinstance(names, str) else names)
+    for name in sorted(chosen - VETOES.keys(), key=str):
+        meant = get_close_matches(str(name), VETOES, 1)
+        hint = f" (is {meant[0]} meant?)" if meant else ""
+        raise ConfigurationError(f"no such veto: {name!r}{hint}; there are: {', '.join(sorted(VETOES))}")
+    return chosen
 
 
 def vetoes(asked: Reading, cached: Reading, names: Collection[str] = ALL) -> str:
