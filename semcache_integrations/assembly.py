@@ -230,7 +230,7 @@ def policy_of(config: CacheConfig) -> Policy:
         similarity_threshold=least,
         rejection_threshold=config.rejection_threshold or 0.0,
         top_k=config.top_k,
-        vetoes=ALL_VETOES if config.vetoes else (),
+        vetoes=(ALL_VETOES if config.vetoes else ()) if isinstance(config.vetoes, bool) else config.vetoes,
         ttl_s=config.ttl_s,
         ttl_sliding=config.ttl_sliding,
         ttl_cap_s=NEVER if config.ttl_cap_s is None else config.ttl_cap_s,

@@ -14,8 +14,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
+from semcache_integrations.core import guards
 from semcache_integrations.core.errors import ConfigurationError
 
 _log = logging.getLogger("semcache_integrations")
@@ -37,6 +46,22 @@ _LEAST_SIMILARITY: Mapping[PolicyName, float] = {
 }
 
 Count = Annotated[int, Field(ge=1)]
+
+
+def _vetoes(value: object) -> object:
+    """Read names, also as one text with commas as the environment has them; yes and no are pydantic's to read."""
+    if isinstance(value, str) and value.strip().lower() not in _YES_OR_NO:
+        value = [name.strip() for name in value.split(",")]
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        return value
+    try:
+        return guards.known(value)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+
+
+_YES_OR_NO = frozenset({"true", "false", "yes", "no", "on", "off", "t", "f", "y", "n", "1", "0"})
+Vetoes = Annotated[bool | frozenset[str], BeforeValidator(_vetoes)]
 
 
 class CacheConfig(BaseModel):
@@ -62,7 +87,8 @@ class CacheConfig(BaseModel):
             been right; where too many were not, the brake makes the policy stricter.
         rejection_threshold: Second, stricter bar on what passed the first; None for no second bar.
         top_k: How many neighbours are considered.
-        vetoes: Refuse neighbours that differ in numbers, names, negation and the like, however similar.
+        vetoes: Refuse neighbours that differ in numbers, names, negation and the like, however similar: all, none,
+            or those named.
         ttl_s: Seconds that an entry lives; None for ever.
         ttl_sliding: An access renews the TTL.
         ttl_cap_s: Seconds after which even a renewed entry expires.
@@ -98,7 +124,7 @@ class CacheConfig(BaseModel):
     recheck_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     rejection_threshold: Similarity | None = None
     top_k: Annotated[int, Field(ge=1, le=100)] = 10
-    vetoes: bool = True
+    vetoes: Vetoes = True
     ttl_s: Seconds | None = None
     ttl_sliding: bool = False
     ttl_cap_s: Seconds | None = None

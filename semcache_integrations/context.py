@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from semcache_integrations.core import guards
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -20,11 +22,13 @@ class Surroundings:
     Attributes:
         tenant: Added to the tenant of every request.
         tags: Added to the tags of every stored entry.
+        without_vetoes: Names of the vetoes that are not asked.
         mode: `use` the cache, `refresh` it (store without look-up) or `bypass` it (neither).
     """
 
     tenant: str = ""
     tags: tuple[str, ...] = ()
+    without_vetoes: frozenset[str] = frozenset()
     mode: Literal["use", "refresh", "bypass"] = "use"
 
     def readable(self, tenant: str) -> str:
@@ -37,16 +41,24 @@ surroundings: ContextVar[Surroundings] = ContextVar("semcache_surroundings", def
 
 
 @contextmanager
-def scope(*, tenant: str | None = None, tags: Iterable[str] = ()) -> Iterator[None]:
+def scope(
+    *, tenant: str | None = None, tags: Iterable[str] = (), without_vetoes: Iterable[str] = ()
+) -> Iterator[None]:
     """Let the calls in the block belong to `tenant` and carry `tags`.
 
     Args:
         tenant: Whose calls these are; an inner block's tenant replaces the outer one's.
         tags: Labels for `invalidate(tag=…)`, added to those of outer blocks.
+        without_vetoes: Names of lexical vetoes that look-ups in the block do not ask, added to those of outer blocks.
+            What passes without them is served there only.
+
+    Raises:
+        ConfigurationError: There is no such veto.
     """
     outer = surroundings.get()
     whose = outer.tenant if tenant is None else tenant_name(tenant)
-    inner = replace(outer, tags=(*outer.tags, *labels(tags)), tenant=whose)
+    without = outer.without_vetoes | guards.known(without_vetoes)
+    inner = replace(outer, tags=(*outer.tags, *labels(tags)), tenant=whose, without_vetoes=without)
     with _set(inner):
         yield
 

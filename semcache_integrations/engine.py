@@ -170,13 +170,15 @@ class Engine:
     def _identity(self, request: CacheRequest) -> HashKey | None:
         """What equal requests share, or None where a call must not be confused with another one."""
         try:
-            return self._key(request)[0] if surroundings.get().mode == "use" else None
+            said = surroundings.get()
+            return self._key(request)[0] if said.mode == "use" and not said.without_vetoes else None
         except UnkeyableError:
             return None
 
     def _ask(self, request: CacheRequest, key: HashKey, tenant: str) -> flow.Ask:
         namespace = Namespace(self._keyring.namespace(key[0]), request.model, tenant, request.dialect)
-        return flow.Ask(request, key[1], namespace, self._keyring.entry_id(namespace.id, key[1]))
+        entry_id = self._keyring.entry_id(namespace.id, key[1])
+        return flow.Ask(request, key[1], namespace, entry_id, surroundings.get().without_vetoes)
 
     def _serves(self, slot: Slot, controls: Controls, now: float) -> bool:
         """Whether a kept hit is good enough for a call that may be stricter than the one that kept it."""
@@ -188,11 +190,13 @@ class Engine:
 
     def _settle(self, asked: Asked, found: Lookup, now: float) -> Lookup:
         """Promote what the backends found into memory."""
-        if isinstance(found, Hit) and not (
-            found.tier == "semantic" and self._policy.learns == "observations"
-        ):
+        if isinstance(found, Hit) and not (found.tier == "semantic" and self._passes_by_memory(asked.ask)):
             self._keep_again(asked.key, found, now, now + self._local_ttl_s, asked.generation)
         return found
+
+    def _passes_by_memory(self, ask: flow.Ask) -> bool:
+        """Whether a semantic hit is for this call alone: others have more vetoes, or chances of their own."""
+        return bool(ask.without_vetoes) or self._policy.learns == "observations"
 
     def _keep_again(self, key: HashKey, hit: Hit, now: float, until: float, generation: int) -> None:
         """Keep a hit in memory `until` then, renewed, unless it was invalidated or overwritten meanwhile."""

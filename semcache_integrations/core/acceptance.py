@@ -45,6 +45,7 @@ class Case:
         threshold: Least cosine for this call.
         second_bar: Cosine that what passed `threshold` must reach as well.
         vetoes: Names of the lexical vetoes in force.
+        limit: How many neighbours were asked for.
     """
 
     asked: Reading
@@ -54,6 +55,7 @@ class Case:
     threshold: float
     second_bar: float
     vetoes: Collection[str]
+    limit: int
 
     def unrelated(self, candidate: Candidate) -> str:
         """Return why a neighbour says nothing about this question, or ""."""

@@ -117,12 +117,14 @@ class Ask:
         text: Its canonical text.
         namespace: Where its entries live.
         entry_id: The id of its own entry.
+        without_vetoes: Names of the vetoes that are not asked.
     """
 
     request: CacheRequest
     text: str
     namespace: Namespace
     entry_id: str
+    without_vetoes: frozenset[str] = frozenset()
 
 
 def _never() -> float:
@@ -171,7 +173,7 @@ def _lookup(ask: Ask, rules: Rules, now: float) -> Flow[Lookup]:
     if candidates is None:
         return Miss("unembeddable")
     refused: Verdict | None = None
-    for judged in rules.policy.judge(ask.text, candidates, controls, now):
+    for judged in rules.policy.judge(ask.text, candidates, controls, now, ask.without_vetoes):
         verdict = yield from verified(ask, rules, judged)
         if not verdict.refusal:
             return _served(verdict, rules)
@@ -226,7 +228,9 @@ def explain(ask: Ask, rules: Rules, now: float) -> Flow[tuple[CacheEntry | None,
     semantic = rules.semantic and ask.request.controls.semantic
     candidates = (yield from _neighbours(ask, rules)) if semantic else ()
     verdicts: list[Verdict] = []
-    for judged in rules.policy.judge(ask.text, candidates or (), ask.request.controls, now):
+    for judged in rules.policy.judge(
+        ask.text, candidates or (), ask.request.controls, now, ask.without_vetoes
+    ):
         verdict = yield from verified(ask, rules, judged)
         verdicts.append(verdict)
     return entry, verdicts

@@ -51,12 +51,24 @@ class Policy:
         return max(self.similarity_threshold, self.rejection_threshold, controls.similarity_threshold)
 
     def judge(
-        self, text: str, candidates: Sequence[Candidate], controls: Controls, now: float
+        self,
+        text: str,
+        candidates: Sequence[Candidate],
+        controls: Controls,
+        now: float,
+        without_vetoes: frozenset[str] = frozenset(),
     ) -> Iterator[Verdict]:
         """Yield a verdict on each candidate, best first."""
-        return self.rule.judge(self.case(text, candidates, controls, now))
+        return self.rule.judge(self.case(text, candidates, controls, now, without_vetoes))
 
-    def case(self, text: str, candidates: Sequence[Candidate], controls: Controls, now: float) -> Case:
+    def case(
+        self,
+        text: str,
+        candidates: Sequence[Candidate],
+        controls: Controls,
+        now: float,
+        without_vetoes: frozenset[str] = frozenset(),
+    ) -> Case:
         """Return the question with its neighbours, for a rule to judge."""
         return Case(
             asked=reading_of(text),
@@ -65,7 +77,8 @@ class Policy:
             now=now,
             threshold=max(self.similarity_threshold, controls.similarity_threshold),
             second_bar=self.rejection_threshold,
-            vetoes=self.vetoes,
+            vetoes=frozenset(self.vetoes) - without_vetoes if without_vetoes else self.vetoes,
+            limit=self.top_k,
         )
 
     def tightened(self, step: int) -> Policy:

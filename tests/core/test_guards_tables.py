@@ -7,6 +7,16 @@ import pytest
 from semcache_integrations.core.guards import VETOES, read, vetoes
 
 PARTED = {
+    "act": [
+        ("Cancel my order", "How do I cancel my order?"),
+        ("Please delete my account", "Can I delete my account?"),
+        ("Could you block my card?", "What happens when I block my card?"),
+        ("Freeze this account", "How can I freeze this account?"),
+        ("Transfer all my money to Ann", "Is it free to transfer all my money to Ann?"),
+        ("Can you sell my shares", "Should I sell my shares?"),
+        ("Stop my subscription", "When do I stop my subscription?"),
+        ("Refund her ticket", "Where do I refund her ticket?"),
+    ],
     "material": [
         (
             "Summarize this: the meeting moved to the morning",
@@ -177,7 +187,15 @@ PARTED = {
         ("Is the Louvre open?", "Is the Prado open?"),
         ("What does the UN do?", "What does the WTO do?"),
     ],
-    "noun": [
+    "word": [
+        ("Should I lease a car?", "Should I lease a boat?"),
+        ("How do I pause my subscription?", "How do I end my subscription?"),
+        ("Delete all of my notes", "Delete some of my notes"),
+        ("Must I wear a mask?", "May I wear a mask?"),
+        ("Will it rain there?", "Did it rain there?"),
+        ("How do I see a doctor?", "Should I see a doctor?"),
+        ("What is on your site?", "What is on her site?"),
+        ("What is the limit on wire transfers?", "What is the limit on check deposits?"),
         ("Can amoxicillin and milk be taken together?", "Can amoxicillin and juice be taken together?"),
         ("SELECT name FROM users", "SELECT name FROM orders"),
         ("Write a poem about love", "Write a haiku about love"),
@@ -186,6 +204,16 @@ PARTED = {
         ("show my invoices", "show my payslips"),
         ("the plot of hamlet", "the plot of macbeth"),
         ("history of jazz in brief", "history of opera in brief"),
+    ],
+    "addition": [
+        ("What does the plan include?", "What does the premium plan include?"),
+        ("Where is my order from?", "Where is my sister order from?"),
+        ("Is Ann King an author?", "Is Ann King a bad author?"),
+        ("how do I renew my visa", "how do I renew my student visa"),
+        ("Is there a limit for the account?", "Is there a limit for the joint account?"),
+        ("How many seats do teams get?", "How many free seats do teams get?"),
+        ("Was he a king of England?", "Was he a weak king of England?"),
+        ("Can I change my delivery address?", "Can I change my friend's delivery address?"),
     ],
     "direction": [
         ("flights from New York to Florida", "flights from Florida to New York"),
@@ -247,6 +275,16 @@ PARTED = {
 }
 
 SHARED = {
+    "act": [
+        ("Cancel my order", "Please cancel my order"),
+        ("Cancel my order", "I want to cancel my order"),
+        ("Could you cancel my order?", "cancel my order, please"),
+        ("How do I cancel my order?", "What is the way to cancel my order?"),
+        ("Set up a direct debit", "How do I set up a direct debit?"),
+        ("Sort a list in Python", "How do I sort a list in Python?"),
+        ("reset password", "How do I reset my password?"),
+        ("Find the largest file", "How do I find the largest file?"),
+    ],
     "material": [
         (
             "Summarize this: the meeting moved to the cellar",
@@ -376,7 +414,7 @@ SHARED = {
         ("Is tylenol safe?", "Is paracetamol safe?"),
     ],
     "prefix": [
-        ("What information do you need?", "What form do you need?"),
+        ("What information do you need?", "Which form must I fill in for you?"),
         ("How do I import it?", "Through which port does it come?"),
         ("Am I not eligible?", "Am I ineligible?"),
         ("inside of it", "the side of it"),
@@ -406,7 +444,13 @@ SHARED = {
         ("My bank is in Zurich", "My bank is in Zürich"),
         ("Do you know Shakespeare?", "Do you know Shakespear?"),
     ],
-    "noun": [
+    "word": [
+        ("How can I raise my limit?", "How can I increase my limit?"),
+        ("Can I pay in two parts?", "Can I pay in 2 parts?"),
+        ("How do I activate the card?", "How can I activate the card?"),
+        ("What should I do about it?", "What can I do about it?"),
+        ("Who is the author of Dune?", "Who is the writer of Dune?"),
+        ("What is the licence for?", "What is the license for?"),
         ("How can I reset my PIN?", "How can I change my PIN?"),
         ("become a courageous person", "become a brave person"),
         ("an account for my child", "an account for my children"),
@@ -415,6 +459,16 @@ SHARED = {
         ("a good way to learn", "the best way to learn"),
         ("Kann ich mit der Karte zahlen?", "Kann ich mit der Kreditkarte zahlen?"),
         ("time in new york", "time in new york now"),
+    ],
+    "addition": [
+        ("Is Andrew a relative?", "Is Andrew actually a relative?"),
+        ("What does the plan include?", "What does the new plan include?"),
+        ("How do I open an account?", "Hi, how do I open an account please?"),
+        ("Which hotels have a pool?", "Which hotels have a swimming pool?"),
+        ("Is a second opinion free?", "Is one second opinion free?"),
+        ("put volume to four", "volume to four"),
+        ("Is this on the menu?", "Is this still on the menu?"),
+        ("mi tarjeta no funciona", "mi tarjeta azul no funciona"),
     ],
     "direction": [
         ("weather in London in May", "in May, weather in London"),

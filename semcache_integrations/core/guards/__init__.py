@@ -9,24 +9,29 @@ All vetoes are symmetric, and a text passes against itself, however it is cased,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TypeAlias
 
+from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.guards import (
+    acts,
     literals,
+    minimal,
     moments,
     numbers,
     order,
     polarity,
     scope,
     subjects,
+    swaps,
     tasks,
     things,
 )
 from semcache_integrations.core.guards.reading import Reading, essence, read
 
-__all__ = ["ALL", "VETOES", "Reading", "Veto", "read", "vetoes"]
+__all__ = ["ALL", "VETOES", "Reading", "Veto", "known", "read", "vetoes"]
 
 Veto: TypeAlias = Callable[[Reading, Reading], bool]
 """True if the two texts must not share an answer."""
@@ -47,10 +52,12 @@ VETOES: Mapping[str, Veto] = MappingProxyType(
         "quote": literals.differ_in_quotes,
         "code": literals.differ_in_code,
         "operator": literals.differ_in_operators,
+        "act": acts.differ_in_act,
         "material": tasks.differ_in_material,
         "direction": order.differ_in_direction,
-        "noun": subjects.differ_by_one_noun,
-        "order": order.differ_in_order,
+        "word": minimal.differ_by_one_word,
+        "addition": minimal.differ_by_addition,
+        "order": swaps.differ_in_order,
         "voice": order.differ_in_voice,
         "containment": scope.one_contains_the_other,
     }
@@ -58,6 +65,20 @@ VETOES: Mapping[str, Veto] = MappingProxyType(
 """Every veto by name, those first that are cheap or refuse most."""
 
 ALL: Collection[str] = frozenset(VETOES)
+
+
+def known(names: Iterable[str]) -> frozenset[str]:
+    """Return the names as a set.
+
+    Raises:
+        ConfigurationError: There is no such veto; the message suggests one.
+    """
+    chosen = frozenset({names} if isinstance(names, str) else names)
+    for name in sorted(chosen - VETOES.keys(), key=str):
+        meant = get_close_matches(str(name), VETOES, 1)
+        hint = f" (is {meant[0]} meant?)" if meant else ""
+        raise ConfigurationError(f"no such veto: {name!r}{hint}; there are: {', '.join(sorted(VETOES))}")
+    return chosen
 
 
 def vetoes(asked: Reading, cached: Reading, names: Collection[str] = ALL) -> str:

@@ -6,9 +6,11 @@ asks without a date means today.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from semcache_integrations.core.guards import lexicon
+from semcache_integrations.core.guards.numbers import number_words
 from semcache_integrations.core.guards.reading import Reading, feature, words
 
 _BEFORE_MONTH = frozenset(
@@ -25,20 +27,36 @@ def differ_in_moment(a: Reading, b: Reading) -> bool:
     left, right = mine - yours, yours - mine
     if left and right:
         return True
-    return not (left or right) <= _vague()
+    return not all(moment in _vague() or moment.startswith("this ") for moment in left or right)
 
 
 @feature
 def _moments(reading: Reading) -> frozenset[str]:
     names, found = _names(), words(reading)
-    if names.keys().isdisjoint(found) and "be" not in found:
+    if names.keys().isdisjoint(found) and _whens().keys().isdisjoint(found) and "be" not in found:
         return frozenset()
-    moments = {
+    periods = dict(_periods(found))
+    moments = set(periods.values()) | {
         names[word]
-        for before, word, behind in zip(("", *found), found, (*found[1:], ""), strict=False)
-        if word in names and (word not in _ambiguous() or _is_dated(before, behind))
+        for at, (before, word, behind) in enumerate(zip(("", *found), found, (*found[1:], ""), strict=False))
+        if at not in periods and word in names and (word not in _ambiguous() or _is_dated(before, behind))
     }
-    return frozenset(moments | {"formerly"} if _tells_of_the_past(found) else moments)
+    return frozenset(moments | {"once"} if _tells_of_the_past(found) else moments)
+
+
+def _periods(found: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Where "last week", "this year" and "the next 3 days" begin, and the moment that they are."""
+    whens, periods = _whens(), lexicon.words("dates", "periods")
+    for at, word in enumerate(found):
+        if word in whens:
+            behind = found[at + 1 : at + 3]
+            unit = next((each.removesuffix("s") for each in behind if each.removesuffix("s") in periods), "")
+            if unit and (len(behind) == 1 or behind[0].removesuffix("s") == unit or _counts(behind[0])):
+                yield at, f"{whens[word]} {unit}"
+
+
+def _counts(word: str) -> bool:
+    return word[0].isdigit() or word in number_words() or word in ("few", "couple", "several")
 
 
 def _is_dated(before: str, behind: str) -> bool:
@@ -56,13 +74,18 @@ def _tells_of_the_past(found: tuple[str, ...]) -> bool:
 @cache
 def _names() -> dict[str, str]:
     """Every spelling of a moment, with its first spelling."""
-    return {
-        word: entry.split("/")[0]
-        for kind, entries in lexicon.named("dates").items()
-        if kind != "ambiguous"
-        for entry in entries
-        for word in entry.split("/")
-    }
+    kinds = lexicon.named("dates").keys() - {"ambiguous", "periods", "when"}
+    return {word: first for kind in kinds for word, first in _spellings(kind).items()}
+
+
+@cache
+def _whens() -> dict[str, str]:
+    return _spellings("when")
+
+
+def _spellings(kind: str) -> dict[str, str]:
+    entries = (entry.split("/") for entry in lexicon.named("dates")[kind])
+    return {word: first for first, *others in entries for word in (first, *others)}
 
 
 @cache

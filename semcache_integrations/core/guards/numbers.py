@@ -83,9 +83,9 @@ def _units_by_value(quantities: tuple[Quantity, ...]) -> dict[str, set[str]]:
 
 @feature
 def _quantities(reading: Reading) -> tuple[Quantity, ...]:
-    if _number_words().keys().isdisjoint(reading.tokens) and not _has_digit(reading):
+    if number_words().keys().isdisjoint(reading.tokens) and not _has_digit(reading):
         return ()
-    return tuple(_parse(reading, _NOTHING if foreign(reading) else _number_words()))
+    return tuple(_parse(reading, _NOTHING if foreign(reading) else number_words()))
 
 
 @feature
@@ -207,7 +207,8 @@ def _plain(value: Decimal) -> str:
 
 
 @cache
-def _number_words() -> Mapping[str, NumberWord]:
+def number_words() -> Mapping[str, NumberWord]:
+    """Every word that stands for a number."""
     found: dict[str, NumberWord] = {}
     for kind, entries in lexicon.named("number_words").items():
         for word, _, value in (entry.partition("=") for entry in entries):

@@ -1,7 +1,7 @@
-"""ORDER: the same words about the same things, the other way round: from A to B, dog bites man, missed by the gun.
+"""ORDER: the same things in the opposite roles, whatever else is reworded: from A to B, missed by the gun.
 
 Most reordering is innocent ("July weather in Paris"), so each rule asks for evidence that the order carries the
-meaning: a word like "to" between two things, or two things that change places around what stands between them.
+meaning: a word like "to" between two things, or a passive. What differs in nothing but order is `swaps`' matter.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ Direction = tuple[
 _REACH = 2  # content words on each side of "to": "New York to Florida"
 _STEPS = 4  # words on each side that are searched for them
 _MOST_DIRECTIONS = 32  # of one text; all pairs are compared
-_LONGEST_SWAP = 40  # words; a longer reordering is no swap of two things
-_IDLE = frozenset({"the", "please"})
+_AUXILIARIES = frozenset({"did", "doe", "do", "had", "have", "has", "will", "would", "was", "were"})
 _BE = frozenset({"is", "are", "was", "were", "be", "been", "being", "get", "got"})
-_PERSON = {"me": "i", "him": "he", "them": "they", "us": "we", "an": "a", "did": "do", "does": "do"}
 
 
 def differ_in_direction(a: Reading, b: Reading) -> bool:
@@ -44,16 +42,6 @@ def _crosses(one: Direction, other: Direction) -> bool:
     return before[0] in other[2] and behind[0] in other[1] and before[0] not in other[1]
 
 
-def differ_in_order(a: Reading, b: Reading) -> bool:
-    """Whether two things change places around what stands between them, in otherwise the same words."""
-    mine, yours = _sequence(a), _sequence(b)
-    if len(mine) != len(yours) or mine == yours or not english(a, b):
-        return False
-    if not lexicon.stems("symmetric").isdisjoint(mine) or sorted(mine) != sorted(yours):
-        return False
-    return _swapped(*_different_middles(mine, yours))
-
-
 def differ_in_voice(a: Reading, b: Reading) -> bool:
     """Whether one text says "X did Y" and the other "X was done by Y"."""
     mine, yours = _passive(a), _passive(b)
@@ -64,50 +52,9 @@ def differ_in_voice(a: Reading, b: Reading) -> bool:
     if subject not in told or agent not in told:
         return False
     between = told[told.index(subject) + 1 : told.index(agent)]
-    return any(stem[0] == deed[0] for stem in between)  # "missed" and "miss", "bought" and "buy"
-
-
-def _different_middles(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    pairs = list(zip(one, two, strict=True))
-    front = sum(1 for _ in takewhile(_alike, pairs))
-    back = sum(1 for _ in takewhile(_alike, pairs[::-1]))
-    return one[front : len(one) - back], two[front : len(two) - back]
-
-
-def _alike(pair: tuple[str, str]) -> bool:
-    return pair[0] == pair[1]
-
-
-def _swapped(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
-    """Whether X M Y became Y M X, with something in M that relates the two."""
-    size = len(one)
-    if size > _LONGEST_SWAP:
-        return False
-    fronts = [n for n in range(1, size) if one[:n] == two[size - n :]]
-    backs = [n for n in range(1, size) if one[size - n :] == two[:n]]
     return any(
-        _relates(one[front : size - back])
-        for front in fronts
-        for back in backs
-        if front + back < size and one[front : size - back] == two[back : size - front]
-    )
-
-
-def _relates(middle: tuple[str, ...]) -> bool:
-    return not _unrelating().issuperset(middle)
-
-
-@cache
-def _unrelating() -> frozenset[str]:
-    """Function words that may stand between two things without saying which is which; "a" does say it: X is a Y."""
-    return lexicon.stems("function_words", "en") - lexicon.stems("directions", "strong") - {"a"}
-
-
-@feature
-def _sequence(reading: Reading) -> tuple[str, ...]:
-    """All words but the idle ones, without inflection and case of pronouns."""
-    found = (_PERSON.get(word, word) for word in words(reading) if word not in _IDLE)
-    return tuple(lexicon.stem(word) for word in found)
+        stem[0] == deed[0] for stem in between if stem not in _AUXILIARIES
+    )  # "missed" and "miss", "bought" and "buy"
 
 
 @feature
@@ -116,6 +63,8 @@ def _directions(reading: Reading) -> frozenset[Direction]:
     markers = _markers() if things(reading) else lexicon.words("directions", "strong")
     if markers.isdisjoint(found):
         return frozenset()
+    if not lexicon.words("order", "together").isdisjoint(found):
+        markers -= {"with"}  # "take X with Y" is "take Y with X"
     topics = frozenset(content(reading))
     sides = ((found[at], *_sides(found, at, topics)) for at in range(len(found)) if found[at] in markers)
     directions = (

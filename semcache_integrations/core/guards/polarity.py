@@ -47,6 +47,8 @@ def differ_in_negation(a: Reading, b: Reading) -> bool:
         return True
     if not (mine and yours) and _setbacks(a) % 2 == _setbacks(b) % 2:
         return False
+    if _setbacks(a) == _setbacks(b) and _fails(a) and _fails(b):
+        return False
     flipped = (_denied(a) & (stems(b) - yours)) | (_denied(b) & (stems(a) - mine))
     return bool(flipped)
 
@@ -114,6 +116,12 @@ def _excluded(reading: Reading) -> frozenset[str]:
     """The part of it that stands behind "without", "except" …: a condition of its own."""
     exclude = lexicon.words("negators", "exclude")
     return frozenset(stem for word, scope, _ in _negations(reading) if word in exclude for stem in scope[:1])
+
+
+@feature
+def _fails(reading: Reading) -> bool:
+    """Whether a negation in the text tells that something does not work: "cannot get it to work"."""
+    return not lexicon.stems("negators", "working").isdisjoint(stems(reading))
 
 
 @feature

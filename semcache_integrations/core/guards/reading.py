@@ -148,7 +148,7 @@ def language(reading: Reading) -> str:
 
     Texts of a few words have none: that is no proof of English, nor of anything else.
     """
-    counts = _spoken(reading)
+    counts = spoken(reading)
     if not counts:
         return ""
     best = max(counts, key=counts.__getitem__)
@@ -159,7 +159,7 @@ def language(reading: Reading) -> str:
 @feature
 def foreign(reading: Reading) -> bool:
     """Whether English rules would be at fault here: more function words of another language, or no ASCII."""
-    counts = _spoken(reading)
+    counts = spoken(reading)
     in_english = counts.get("en", 0)
     elsewhere = max((count for name, count in counts.items() if name != "en"), default=0)
     if elsewhere > max(in_english, 1):
@@ -174,12 +174,28 @@ def english(a: Reading, b: Reading) -> bool:
     return not foreign(a) and not foreign(b)
 
 
+@feature
+def sounds_english(reading: Reading) -> bool:
+    """Whether the text itself shows that it is English: no other language has more function words in it."""
+    if foreign(reading):
+        return False
+    found = words(reading)
+    counts = {
+        name: len(lexicon.words("function_words", name).intersection(found))
+        for name in lexicon.named("function_words")
+    }
+    if not any(counts.values()):
+        return 2 * sum(lexicon.stem(word) in lexicon.stems("synonyms") for word in found) > len(found)
+    return counts["en"] == max(counts.values())
+
+
 def _beyond_ascii(character: str) -> bool:
     return not character.isascii() and character.isalpha()
 
 
 @feature
-def _spoken(reading: Reading) -> dict[str, int]:
+def spoken(reading: Reading) -> dict[str, int]:
+    """How many different function words of each language a text holds."""
     languages = _languages_of()
     counts: dict[str, int] = {}
     for word in set(words(reading)):
