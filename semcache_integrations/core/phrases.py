@@ -26,6 +26,9 @@ _WIDEST = 3  # words that ".." passes over
 _ADJECTIVES = 2  # words that "~" passes over
 _YEAR = re.compile(r"1\d{3}|20\d{2}")
 _ANY_YEAR = "<year>"
+_IN_QUESTIONS = frozenset(
+    {"what", "how", "is", "are", "do", "does", "i", "my", "the", "this", "will", "to", "in"}
+)
 _ALTERNATIVES = re.compile(r"(<\w+>)|([^/()<>]+)")
 
 
@@ -75,9 +78,10 @@ class Phrases:
             for word in _rarest(steps):
                 self._by_rarest.setdefault(word, []).append(steps)
 
-    def may_stand_in(self, clause: Clause) -> bool:
-        """Whether it is worth while to look: False is certain, True is not."""
-        return not self._by_rarest.keys().isdisjoint(clause)
+    @property
+    def rarest(self) -> frozenset[str]:
+        """Words without which none of them can stand anywhere."""
+        return frozenset(self._by_rarest)
 
     def stand_in(self, clause: Clause) -> bool:
         """Whether one of them stands in the clause."""
@@ -87,10 +91,9 @@ class Phrases:
         """Return the first and the one-past-last word of a phrase that stands in the clause, or None."""
         for word in clause:
             for steps in self._by_rarest.get(word, ()):
-                for at in range(len(clause)):
-                    end = _end(clause, at, steps)
-                    if end >= 0:
-                        return at, end
+                found = _first(clause, steps)
+                if found is not None:
+                    return found
         return None
 
 
@@ -102,13 +105,21 @@ def _step(written: str, classes: Mapping[str, Iterable[str]]) -> Step:
 
 
 def _rarest(steps: Sequence[Step]) -> frozenset[str]:
-    """The words of the step that is needed and has the fewest words of every day."""
+    """The words of the step that is needed and has the fewest words of every day, those of questions before all."""
+    everyday = lexicon.words("function_words", "en") | lexicon.words("courtesies")
     needed = [step.words for step in steps if step.words and not step.optional]
-    return min(needed, key=lambda words: len(words & _everyday()))
+    return min(needed, key=lambda words: (len(words & _IN_QUESTIONS), len(words & everyday)))
 
 
-def _everyday() -> frozenset[str]:
-    return lexicon.words("function_words", "en") | lexicon.words("courtesies")
+def _first(clause: Clause, steps: Sequence[Step]) -> tuple[int, int] | None:
+    """Return where the steps can be taken for the first time, and where they end."""
+    first = steps[0]
+    for at in range(1 if first.edge else len(clause)):
+        if first.edge or first.optional or clause[at] in first.words:
+            end = _end(clause, at, steps)
+            if end >= 0:
+                return at, end
+    return None
 
 
 def _end(clause: Clause, at: int, steps: Sequence[Step]) -> int:

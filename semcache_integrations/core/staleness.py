@@ -13,7 +13,7 @@ than a fresh one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
@@ -24,7 +24,6 @@ from semcache_integrations.core.phrases import Clause, Phrases, clause_of
 Sensitivity: TypeAlias = Literal["", "volatile", "perishable"]
 """How soon an answer may be wrong: not to be expected, at any moment, some day."""
 
-_TELLING = ("now", "moment", "changing")  # the kinds of phrases without which there is nothing to decide
 _EDGE = 64  # words at each end of a long text that are read: there the question stands, between them material
 _LONGEST_WORD = 48  # letters; what is longer is data, or a script without spaces
 _CLAUSE_ENDS = frozenset(".,;!?:…。！？，、；：()[]{}")  # noqa: RUF001 - the full-width marks are meant
@@ -52,17 +51,18 @@ def _ends(text: str) -> str:
 
 @lru_cache(maxsize=2_048)
 def _sensitivity(text: str) -> Sensitivity:
-    clauses = [*_clauses(text)]
-    if not any(_kind(name).may_stand_in(clause) for clause in clauses for name in _TELLING):
+    if _telltales().isdisjoint(read(text).tokens):
         return ""
-    clauses = [_masked(clause) for clause in clauses]
-    if any(map(_kind("about_words").stand_in, clauses)):
-        return ""
+    clauses = [_masked(clause) for clause in _clauses(text)]
     if any(_kind("now").stand_in(clause) or _asks_about_a_moment(clause) for clause in clauses):
-        return "volatile"
-    if not any(map(_kind("changing").stand_in, clauses)) or any(map(_kind("settled").stand_in, clauses)):
+        return "" if _says("about_words", clauses) else "volatile"
+    if not _says("changing", clauses) or _says("settled", clauses) or _says("about_words", clauses):
         return ""
     return "perishable"
+
+
+def _says(kind: str, clauses: Iterable[Clause]) -> bool:
+    return any(map(_kind(kind).stand_in, clauses))
 
 
 def _clauses(text: str) -> Iterator[Clause]:
@@ -92,6 +92,12 @@ def _asks_about_a_moment(clause: Clause) -> bool:
     if not _kind("moment").stand_in(clause):
         return False
     return not _kind("statement").stand_in(clause) or _kind("wish").stand_in(clause)
+
+
+@cache
+def _telltales() -> frozenset[str]:
+    """Words of which a time-sensitive question has at least one; most questions have none."""
+    return frozenset().union(*(_kind(name).rarest for name in ("now", "moment", "changing")))
 
 
 @cache

@@ -305,6 +305,7 @@ def test_every_phrase_can_be_read_and_says_something():
         for phrase in phrases.split("|"):
             steps = phrase.split()
             assert steps, line
+            assert steps[0] not in ("..", "~", "$"), phrase
             assert steps[-1] not in ("..", "~", "^"), phrase
             assert any(step[0] not in ".~^$(" for step in steps), phrase
             Phrases([phrase], lexicon.named("staleness_words"))
