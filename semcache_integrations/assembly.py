@@ -24,7 +24,7 @@ from semcache_integrations.core.models import NEVER, Selector
 from semcache_integrations.core.policy import Policy
 from semcache_integrations.driver import Driver
 from semcache_integrations.lanes import Lane
-from semcache_integrations.protocols import Embedder, Store, Verifier
+from semcache_integrations.protocols import Embedder, Store, TTLPolicy, Verifier
 from semcache_integrations.side import Side
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ log = logging.getLogger("semcache_integrations")
 _EMBEDDING_THREADS = 4  # for embedders that ask somebody else
 _STORE_THREADS = 8
 _VERIFIER_THREADS = 4
+_ASKING_THREADS = 4
 _ADMIN_S = 30.0  # for deleting and flushing, which people wait for
 _LAST_WRITES_S = 5.0
 _SERVER_LOCAL_TTL_S = 300.0
@@ -50,17 +51,21 @@ class Backends:
     Attributes:
         driver: Performs flows against them.
         writes: One thread, so that writes and deletes keep their order.
+        asking: Threads for whoever may take seconds to say something about what was stored.
         in_background: Whether stores go through `writes`.
         ours: What this cache opened itself, and so closes.
+        ttl_policy: Is asked how long an entry lives, once it was written.
     """
 
     embedder: Embedder
     store: Store
     driver: Driver
     writes: Lane
+    asking: Lane
     lanes: tuple[Lane, ...]
     in_background: bool
     ours: tuple[Embedder | Store, ...]
+    ttl_policy: TTLPolicy | None
 
     def delete(self, selector: Selector) -> int:
         """Delete from the store, after the writes that are pending.
@@ -93,14 +98,15 @@ class Backends:
 
     def flush(self) -> bool:
         """Finish the pending writes and make them durable; return whether that could be done in time."""
-        finished = self.writes.drain(_ADMIN_S)
+        finished = self.writes.drain(_ADMIN_S) and self.asking.drain(_ADMIN_S) and self.writes.drain(_ADMIN_S)
         self.store.flush()
         return finished
 
     def close(self) -> None:
         """Finish the pending writes, then free everything that was opened here; closing twice is fine."""
-        self.writes.drain(_LAST_WRITES_S)
-        for lane in (self.writes, *self.lanes):
+        for lane in (self.writes, self.asking, self.writes):  # what is written is asked about, then touched
+            lane.drain(_LAST_WRITES_S)
+        for lane in (self.writes, self.asking, *self.lanes):
             lane.close()
         endings = [backend.close for backend in self.ours]
         if self.store not in self.ours:
@@ -118,6 +124,7 @@ def assemble(
     embedder: EmbedderLike | None = None,
     store: Store | None = None,
     verifier: Verifier | None = None,
+    ttl_policy: TTLPolicy | None = None,
     on_change: OnChange = lambda _name, _state: None,
 ) -> Backends:
     """Open the backends and wire the driver to them.
@@ -131,6 +138,7 @@ def assemble(
         )
     if verifier is not None and not (hasattr(verifier, "verify") and hasattr(verifier, "averify")):
         raise ConfigurationError("verifier= must be a Verifier: see semcache_integrations.protocols.Verifier")
+    _check_ttl_policy(ttl_policy, config)
     encoder = open_embedder(config, embedder)
     keeper = open_store(config, encoder, store)
 
@@ -150,10 +158,23 @@ def assemble(
         store=keeper,
         driver=Driver((encoder, embedding), (keeper, storing), judge),
         writes=Lane("writes", 1, config.max_pending_writes),
+        asking=Lane("asking", _ASKING_THREADS, config.max_pending_writes),
         lanes=tuple(one.lane for one in (embedding, storing, verifying) if one.lane is not None),
         in_background=background,
         ours=tuple(opened for opened, given in ((keeper, store), (encoder, embedder)) if opened is not given),
+        ttl_policy=ttl_policy,
     )
+
+
+def _check_ttl_policy(policy: TTLPolicy | None, config: CacheConfig) -> None:
+    if policy is None:
+        return
+    if isinstance(policy, type) or not callable(getattr(policy, "ttl_s", None)):
+        raise ConfigurationError(
+            "ttl_policy= must be a TTLPolicy: see semcache_integrations.protocols.TTLPolicy"
+        )
+    if config.ttl_sliding:
+        raise ConfigurationError("ttl_sliding would renew what ttl_policy= has decided: use one of the two")
 
 
 def open_embedder(config: CacheConfig, given: EmbedderLike | None = None) -> Embedder:
