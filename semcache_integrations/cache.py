@@ -53,6 +53,7 @@ class SemanticCache(CacheAside, Closing):
         embedder: An `Embedder`, a LangChain `Embeddings`, a callable or a model's name, instead of the default.
         store: A `Store`, instead of the one that `path=` or `url=` asks for.
         verifier: Has the last word on every semantic candidate.
+        ttl_policy: Says, off the caller's path, how long a stored answer stays true.
         hooks: Are told every event; they must be quick.
         clock: Seconds since the epoch, for tests.
         **settings: Fields of `CacheConfig`.
