@@ -421,7 +421,6 @@ def test_a_hit_that_was_promoted_meanwhile_is_dated_too(make, clock):
         ({"time_sensitive": "never"}, "'bypass', 'short_ttl' or 'ignore'"),
         ({"time_sensitive_ttl_s": 0}, "time_sensitive_ttl_s"),
     ],
-    ids=repr,
 )
 def test_a_mistake_is_a_configuration_error(settings, says):
     with pytest.raises(ConfigurationError, match=says):

@@ -229,7 +229,6 @@ async def coroutine(prompt):
         ({"choices": {"ever": float("inf")}}, "finite"),
         ({"choices": {"ago": -1}}, "finite"),
     ],
-    ids=repr,
 )
 def test_a_mistake_is_a_configuration_error(arguments, says):
     with pytest.raises(ConfigurationError, match=says):
