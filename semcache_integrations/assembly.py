@@ -25,7 +25,7 @@ from semcache_integrations.core.models import NEVER, Selector
 from semcache_integrations.core.policy import Learns, Policy
 from semcache_integrations.driver import Driver
 from semcache_integrations.lanes import Lane
-from semcache_integrations.protocols import AnswerComparer, Embedder, Store, Verifier
+from semcache_integrations.protocols import AnswerComparer, Embedder, Store, TTLPolicy, Verifier
 from semcache_integrations.side import Side
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _EMBEDDING_THREADS = 4  # for embedders that ask somebody else
 _STORE_THREADS = 8
 _VERIFIER_THREADS = 4
 _COMPARER_THREADS = 4  # one works; the others replace those that hang
+_ASKING_THREADS = 4
 _ADMIN_S = 30.0  # for deleting and flushing, which people wait for
 _LAST_WRITES_S = 5.0
 _SERVER_LOCAL_TTL_S = 300.0
@@ -53,8 +54,10 @@ class Backends:
         driver: Performs flows against them.
         writes: One thread, so that writes and deletes keep their order.
         settles: One thread that compares fresh answers, so that their groups are found in order.
+        asking: Threads for whoever may take seconds to say something about what was stored.
         in_background: Whether stores go through `writes`.
         ours: What this cache opened itself, and so closes.
+        ttl_policy: Is asked how long an entry lives, once it was written.
     """
 
     embedder: Embedder
@@ -62,9 +65,11 @@ class Backends:
     driver: Driver
     writes: Lane
     settles: Lane
+    asking: Lane
     lanes: tuple[Lane, ...]
     in_background: bool
     ours: tuple[Embedder | Store, ...]
+    ttl_policy: TTLPolicy | None
 
     def delete(self, selector: Selector) -> int:
         """Delete from the store, after the writes that are pending.
@@ -97,17 +102,16 @@ class Backends:
 
     def flush(self) -> bool:
         """Finish the pending writes and make them durable; return whether that could be done in time."""
-        finished = (
-            self.writes.drain(_ADMIN_S) and self.settles.drain(_ADMIN_S) and self.writes.drain(_ADMIN_S)
-        )
+        last = self.writes.drain(_ADMIN_S) and self.settles.drain(_ADMIN_S) and self.asking.drain(_ADMIN_S)
+        finished = last and self.writes.drain(_ADMIN_S)
         self.store.flush()
         return finished
 
     def close(self) -> None:
         """Finish the pending writes, then free everything that was opened here; closing twice is fine."""
-        for lane in (self.writes, self.settles, self.writes):  # what is written is settled, then touched
+        for lane in (self.writes, self.settles, self.asking, self.writes):  # what was learned is written, too
             lane.drain(_LAST_WRITES_S)
-        for lane in (self.writes, self.settles, *self.lanes):
+        for lane in (self.writes, self.settles, self.asking, *self.lanes):
             lane.close()
         endings = [backend.close for backend in self.ours]
         if self.store not in self.ours:
@@ -126,6 +130,7 @@ def assemble(
     store: Store | None = None,
     verifier: Verifier | None = None,
     comparer: Callable[[Embedder], AnswerComparer] | None = None,
+    ttl_policy: TTLPolicy | None = None,
     on_change: OnChange = lambda _name, _state: None,
 ) -> Backends:
     """Open the backends and wire the driver to them.
@@ -139,6 +144,7 @@ def assemble(
         )
     if verifier is not None and not (hasattr(verifier, "verify") and hasattr(verifier, "averify")):
         raise ConfigurationError("verifier= must be a Verifier: see semcache_integrations.protocols.Verifier")
+    _check_ttl_policy(ttl_policy, config)
     encoder = open_embedder(config, embedder)
     keeper = open_store(config, encoder, store)
 
@@ -163,10 +169,23 @@ def assemble(
         driver=Driver((encoder, embedding), (keeper, storing), judge, reader),
         writes=Lane("writes", 1, config.max_pending_writes),
         settles=Lane("settles", 1, config.max_pending_writes),
+        asking=Lane("asking", _ASKING_THREADS, config.max_pending_writes),
         lanes=tuple(one.lane for one in (embedding, storing, verifying, comparing) if one.lane is not None),
         in_background=background,
         ours=tuple(opened for opened, given in ((keeper, store), (encoder, embedder)) if opened is not given),
+        ttl_policy=ttl_policy,
     )
+
+
+def _check_ttl_policy(policy: TTLPolicy | None, config: CacheConfig) -> None:
+    if policy is None:
+        return
+    if isinstance(policy, type) or not callable(getattr(policy, "ttl_s", None)):
+        raise ConfigurationError(
+            "ttl_policy= must be a TTLPolicy: see semcache_integrations.protocols.TTLPolicy"
+        )
+    if config.ttl_sliding:
+        raise ConfigurationError("ttl_sliding would renew what ttl_policy= has decided: use one of the two")
 
 
 def open_embedder(config: CacheConfig, given: EmbedderLike | None = None) -> Embedder:

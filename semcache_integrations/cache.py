@@ -55,6 +55,7 @@ class SemanticCache(CacheAside, Closing):
         verifier: Has the last word on every semantic candidate.
         comparer: Says, off the caller's path, whether two answers say the same: an `AnswerComparer`, or a
             function of the two texts, instead of `SaysTheSame`.
+        ttl_policy: Says, off the caller's path, how long a stored answer stays true.
         hooks: Are told every event; they must be quick.
         clock: Seconds since the epoch, for tests.
         rng: Draws which hits are asked anew, for tests.

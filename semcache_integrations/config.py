@@ -92,6 +92,10 @@ class CacheConfig(BaseModel):
         ttl_s: Seconds that an entry lives; None for ever.
         ttl_sliding: An access renews the TTL.
         ttl_cap_s: Seconds after which even a renewed entry expires.
+        time_sensitive: What becomes of questions whose answers may be wrong soon, unless a call brings a TTL or an
+            age of its own: `short_ttl` keeps them for `time_sensitive_ttl_s`, `bypass` neither looks them up nor
+            stores them, `ignore` knows none.
+        time_sensitive_ttl_s: Seconds that such an answer may be served.
         max_entries: Most entries in the in-process tier; the least recently used goes first.
         max_bytes: Most bytes of text and payload in the in-process tier.
         local_ttl_s: Seconds for which the in-process tier answers without asking the store again; None
@@ -128,6 +132,8 @@ class CacheConfig(BaseModel):
     ttl_s: Seconds | None = None
     ttl_sliding: bool = False
     ttl_cap_s: Seconds | None = None
+    time_sensitive: Literal["bypass", "short_ttl", "ignore"] = "short_ttl"
+    time_sensitive_ttl_s: Seconds = 300.0
     max_entries: Count = 10_000
     max_bytes: Count = 64 * 2**20
     local_ttl_s: Seconds | None = None

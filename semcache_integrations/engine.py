@@ -15,6 +15,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from semcache_integrations.amending import Amender
 from semcache_integrations.assembly import assemble, keyring_of, local_ttl_s, policy_of, target_of
 from semcache_integrations.comparers import ComparerLike
 from semcache_integrations.config import CacheConfig, load_config
@@ -25,7 +26,6 @@ from semcache_integrations.core.errors import BackendError, ConfigurationError, 
 from semcache_integrations.core.keys import canonical_text, encodable
 from semcache_integrations.core.models import (
     DEFAULT_CONTROLS,
-    NEVER,
     CacheEntry,
     CacheRequest,
     Controls,
@@ -39,7 +39,8 @@ from semcache_integrations.core.policy import storable_time
 from semcache_integrations.hash_tier import HashKey, HashTier, Slot
 from semcache_integrations.journal import Journal
 from semcache_integrations.learning import Learning, comparer_for
-from semcache_integrations.protocols import EventHook, Store, Verifier
+from semcache_integrations.lifetimes import Lifetimes
+from semcache_integrations.protocols import EventHook, Store, TTLPolicy, Verifier
 
 if TYPE_CHECKING:
     from semcache_integrations.backends.embedders import EmbedderLike
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 _WRITE_BUDGET_S = 5.0  # for one write: nobody waits for it, but a dead store must not hold the queue
 _SWEEP_EVERY_S = 300.0
-_ENDLESS_TTL_S = 1e12  # thirty thousand years: no store needs to add up infinities
 
 
 class Asked(NamedTuple):
@@ -69,6 +69,7 @@ class Engine:
         store: Store | None = None,
         verifier: Verifier | None = None,
         comparer: ComparerLike | None = None,
+        ttl_policy: TTLPolicy | None = None,
         hooks: Sequence[EventHook] = (),
         clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
@@ -88,6 +89,7 @@ class Engine:
             store=store,
             verifier=verifier,
             comparer=comparer_for(self._policy, comparer),
+            ttl_policy=ttl_policy,
             on_change=self._journal.breaker_changed,
         )
         self._driver = self._backends.driver
@@ -108,7 +110,10 @@ class Engine:
             clock=clock,
             target=target_of(self.config),
         )
-        self._local_ttl_s = local_ttl_s(self.config)
+        self._lifetimes = Lifetimes(self.config, self._policy, local_ttl_s=local_ttl_s(self.config))
+        self._amender = Amender(
+            self._backends, self._lifetimes, memory=self._hash, keyring=self._keyring, journal=self._journal
+        )
         self._next_sweep = clock() + _SWEEP_EVERY_S
         self._finalizer = weakref.finalize(self, self._backends.close)
 
@@ -153,10 +158,12 @@ class Engine:
             if slot is not None and (
                 request.controls is DEFAULT_CONTROLS or self._serves(slot, request.controls, now)
             ):
-                if now >= slot.renew_at:  # in memory no longer than before, if others may delete it
-                    until = NEVER if self._local_ttl_s == NEVER else slot.deadline
+                if now >= slot.renew_at:
+                    until = self._lifetimes.kept_on_until(request, slot, now)
                     self._keep_again(key, slot.hit, now, until, generation)
                 return slot.hit
+            if self._lifetimes.refuses(request):
+                return Miss("time_sensitive")
             return Asked(self._ask(request, key, said.readable(tenant)), key, generation)
         except UnkeyableError as error:
             return Miss("unkeyable", detail=str(error))
@@ -190,8 +197,13 @@ class Engine:
 
     def _settle(self, asked: Asked, found: Lookup, now: float) -> Lookup:
         """Promote what the backends found into memory."""
-        if isinstance(found, Hit) and not (found.tier == "semantic" and self._passes_by_memory(asked.ask)):
-            self._keep_again(asked.key, found, now, now + self._local_ttl_s, asked.generation)
+        if isinstance(found, Hit):
+            request, entry = asked.ask.request, found.entry
+            if self._lifetimes.is_outlived(request, entry, now):
+                return Miss("time_sensitive", found.similarity)
+            if found.tier == "exact" or not self._passes_by_memory(asked.ask):
+                until = self._lifetimes.kept_until(request, entry, now)
+                self._keep_again(asked.key, found, now, until, asked.generation)
         return found
 
     def _passes_by_memory(self, ask: flow.Ask) -> bool:
@@ -246,10 +258,7 @@ class Engine:
     def _prepare(self, request: CacheRequest, payload: str) -> tuple[flow.Ask, CacheEntry] | None:
         """Make the entry and keep it in memory, where it can be read at once."""
         said, now = surroundings.get(), storable_time(self._clock())
-        controls = request.controls
-        ttl_s = self._policy.ttl_s if controls.ttl_s is None else controls.ttl_s
-        if ttl_s is not None and ttl_s >= _ENDLESS_TTL_S:
-            ttl_s = None
+        ttl_s, renewable = self._lifetimes.ttl_s(request)
         if said.mode == "bypass" or not (ttl_s is None or ttl_s > 0):  # NaN is no time to live either
             return None
         try:
@@ -263,14 +272,14 @@ class Engine:
                     payload=encodable(payload),
                     created_at=now,
                     expires_at=storable_time(self._policy.expires_at(now, now, ttl_s)),
-                    ttl_s=None if ttl_s is None else storable_time(ttl_s),
-                    tags=tuple(encodable(tag) for tag in dict.fromkeys((*controls.tags, *said.tags))),
+                    ttl_s=storable_time(ttl_s) if renewable and ttl_s is not None else None,
+                    tags=tuple(encodable(tag) for tag in dict.fromkeys((*request.controls.tags, *said.tags))),
                 )
             )
         except UnkeyableError:
             self._journal.unkeyable()
             return None
-        deadline = min(entry.expires_at, now + self._local_ttl_s)
+        deadline = min(entry.expires_at, self._lifetimes.kept_until(request, entry, now))
         self._hash.put(key, Hit(entry, 1.0, "hash"), deadline, self._policy.renew_at(entry))
         return ask, entry
 
@@ -280,8 +289,7 @@ class Engine:
         except BackendError as error:
             self._journal.not_stored(entry, str(error))
             return None
-        self._journal.stored(entry)
-        self._learning.settle_later(ask, entry)
+        self._written(ask, entry)
         return entry
 
     async def _awrite(self, ask: flow.Ask, entry: CacheEntry) -> CacheEntry | None:
@@ -290,9 +298,13 @@ class Engine:
         except BackendError as error:
             self._journal.not_stored(entry, str(error))
             return None
+        self._written(ask, entry)
+        return entry
+
+    def _written(self, ask: flow.Ask, entry: CacheEntry) -> None:
         self._journal.stored(entry)
         self._learning.settle_later(ask, entry)
-        return entry
+        self._amender.consider(ask.request, entry)
 
     def _later(self, function: Callable[..., object], *args: object) -> bool:
         """Queue work for the writing thread; a full queue drops it, counted."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from sys import getsizeof
 from typing import NamedTuple, TypeAlias
 
@@ -105,7 +106,7 @@ class HashTier:
         for alias in tuple(self._aliases.get(own, ())):
             if self._slots[alias].hit.entry.created_at != entry.created_at:
                 self._drop(alias)
-        if size > self._max_bytes:
+        if size > self._max_bytes or deadline < entry.created_at:  # it could never be served
             return
         if own != key:
             self._aliases.setdefault(own, set()).add(key)
@@ -139,6 +140,22 @@ class HashTier:
             self._slots.clear()
             self._aliases.clear()
             self._bytes = 0
+
+    def amend(self, entry: CacheEntry, own_deadline: float) -> None:
+        """Date the slots that hold this very answer by its new expiry; hits that were read before are not kept.
+
+        Args:
+            entry: The answer with its new expiry.
+            own_deadline: Latest deadline of the slot of its own question; those of others are never put off.
+        """
+        with self._lock:
+            self.generation += 1
+            for key, slot in tuple(self._slots.items()):
+                known = slot.hit.entry
+                if known.id == entry.id and known.created_at == entry.created_at:
+                    latest = own_deadline if key[1] == entry.text else slot.deadline
+                    hit, deadline = replace(slot.hit, entry=entry), min(entry.expires_at, latest)
+                    self._slots[key] = slot._replace(hit=hit, deadline=deadline)
 
     def _remove_where(self, selected: Callable[[Slot], bool]) -> int:
         with self._lock:

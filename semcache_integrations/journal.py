@@ -86,6 +86,10 @@ class Journal:
         self.recorder.counted("quarantined")
         self._tell(CacheEvent("quarantined", entry_id=entry_id))
 
+    def counted(self, name: str) -> None:
+        """Take note of something that is only counted."""
+        self.recorder.counted(name)
+
     def breaker_changed(self, name: str, state: State) -> None:
         """Take note of a backend that is left alone from now on, or asked again."""
         if state == "open":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,3 +111,37 @@ def test_sixteen_threads_lose_nothing():
     assert len(tier) == 16 * 200
     tier.clear()
     assert len(tier) == tier.size_bytes == 0
+
+
+def test_amending_dates_the_slots_of_that_answer_and_no_other():
+    tier = HashTier(10, 10**6)
+    for name, text in (("own", "own"), ("alias", "own"), ("other", "other")):
+        tier.put_again(key(name), hit(text), 100.0, NEVER, tier.generation)
+    later = replace(hit("own").entry, expires_at=500.0)
+    tier.amend(later, 400.0)
+    deadlines = {name: tier.get(key(name), 0.0).deadline for name in ("own", "alias", "other")}
+    assert deadlines == {"own": 400.0, "alias": 100.0, "other": 100.0}
+    tier.amend(replace(later, expires_at=50.0), NEVER)
+    assert tier.get(key("own"), 50.0) is tier.get(key("alias"), 50.0) is None
+    assert tier.get(key("other"), 50.0) is not None
+
+
+def test_amending_spares_a_newer_answer_to_the_same_question():
+    tier = HashTier(10, 10**6)
+    keep(tier, "a", 100.0)
+    tier.amend(replace(hit("a").entry, created_at=-1.0, expires_at=5.0), NEVER)
+    assert tier.get(key("a"), 50.0) is not None
+
+
+def test_a_hit_that_was_read_before_an_amendment_is_not_kept_after_it():
+    tier = HashTier(10, 10**6)
+    read_at = tier.generation
+    tier.amend(replace(hit("a").entry, expires_at=5.0), NEVER)
+    assert not tier.put_again(key("a"), hit("a"), NEVER, NEVER, read_at)
+
+
+def test_a_hit_without_any_time_left_is_not_kept_and_replaces_what_was():
+    tier = HashTier(10, 10**6)
+    keep(tier, "a")
+    keep(tier, "a", -NEVER)
+    assert len(tier) == 0
