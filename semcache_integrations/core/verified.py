@@ -1,10 +1,9 @@
 """THE BOUND: how likely an entry is asked anew, so that at most a share `delta` of requests is answered wrongly.
 
-vCache's rule (arXiv 2502.03771), written from the paper's formulae: each entry keeps comparisons of its answer
-with fresh ones, a sigmoid over the similarity is fitted to them, and an answer is served as often as that fit,
-taken at its pessimistic end, allows. In here: arithmetic on what was seen. Never in here: randomness (the
-caller draws u and serves when u > `explore_probability`), clocks, stores, comparing answers.
-
+vCache's rule (arXiv 2502.03771), written from the paper's formulae: an entry keeps comparisons of its answer
+with fresh ones; a sigmoid over the similarity is fitted to them, and the answer is served as often as that fit,
+at its pessimistic end, allows. In here: arithmetic on what was seen. Never in here: randomness (the caller
+draws u and serves when u > `explore_probability`), clocks, stores, comparing answers.
 Where the formulae would promise more than the evidence does, this code explores: see `_fit`.
 """
 
@@ -40,7 +39,7 @@ _QUANTILES = tuple((level, NormalDist().inv_cdf(level)) for level in _LEVELS)
 
 _TOLERANCE = 1e-8
 """Gain in log-likelihood at which the fit stops: with separated data it would steepen without end."""
-_STEEPEST = 2_000.0
+_FLATTEST = 1e-6  # the paper's floor under the slope
 _SINGULAR = 1e-12
 _LARGEST_EXPONENT = 700.0
 
@@ -57,8 +56,6 @@ def explore_probability(
     seen: Sequence[tuple[float, bool]], similarity: float, *, delta: float, floor: float = 0.0
 ) -> float:
     """Return tau: how likely the LLM must be asked although this entry could answer.
-
-    Serve the entry when a uniform random number is greater, ask and compare otherwise.
 
     Args:
         seen: The entry's comparisons, seeds not included.
@@ -91,7 +88,7 @@ def probability_right(seen: Sequence[tuple[float, bool]], similarity: float) -> 
 
 
 def observed(seen: Sequence[tuple[float, bool]], similarity: float, *, same: bool) -> Seen:
-    """Return `seen` with one more comparison and, beyond `KEPT`, without the one that says least.
+    """Return `seen` with one more comparison and, beyond `KEPT`, without one that `_forgotten` names.
 
     A similarity that is no cosine is not taken in.
     """
@@ -113,12 +110,11 @@ def _forgotten(seen: Seen) -> int:
     a run of luck cannot erase the only evidence that the entry is ever wrong (it would then be served
     without end, for a served answer teaches nothing).
     """
-    return 1 if seen[0] == (_edges(seen)[1], False) else 0
+    return 1 if seen[0] == (_edges((*SEEDS, *seen))[1], False) else 0
 
 
-def _edges(seen: Seen) -> tuple[float, float]:
-    """Return the lowest similarity of a right answer and the highest of a wrong one, seeds included."""
-    points = (*SEEDS, *seen)
+def _edges(points: Seen) -> tuple[float, float]:
+    """Return the lowest similarity of a right answer and the highest of a wrong one."""
     return min(s for s, right in points if right), max(s for s, right in points if not right)
 
 
@@ -127,15 +123,15 @@ def _fit(seen: Seen) -> Fit | None:
     """Fit one entry; None if it must explore. Cached: entries are looked up far oftener than they learn.
 
     Three states go beyond the paper, all towards exploring. Right and wrong meet in one point only: the
-    likelihood has no maximum. The slope is not positive, or the middle is beyond 1: the answer is rather
+    likelihood has no maximum. The slope is flat or falls, or the middle is not below 1: the answer is rather
     wrong at any similarity, but the formulae's bounds on both would still claim one half.
     """
     points = (*SEEDS, *seen)
-    if len(points) < FEWEST or not all(abs(s) <= 1.0 for s, _ in points):
+    lowest_right, highest_wrong = _edges(points)
+    if len(points) < FEWEST or lowest_right == highest_wrong or not all(abs(s) <= 1.0 for s, _ in seen):
         return None
-    lowest_right, highest_wrong = _edges(seen)
     b0, b1, curvature = _most_likely(points)
-    if lowest_right == highest_wrong or curvature.singular or b1 <= 0.0 or -b0 >= b1:
+    if curvature.singular or b1 <= _FLATTEST or -b0 >= b1:
         return None
     if lowest_right > highest_wrong:
         variance = SEPARATED_VARIANCES[min(len(points) - FEWEST, len(SEPARATED_VARIANCES) - 1)]
@@ -175,7 +171,7 @@ def _most_likely(points: Seen) -> tuple[float, float, _Curvature]:
     b0 = b1 = 0.0
     here = _curvature(points, b0, b1)
     gain = here.loss
-    while gain > _TOLERANCE and b1 < _STEEPEST and not here.singular:
+    while gain > _TOLERANCE and not here.singular:
         b0 += (here.h11 * here.g0 - here.h01 * here.g1) / here.determinant
         b1 += (here.h00 * here.g1 - here.h01 * here.g0) / here.determinant
         there = _curvature(points, b0, b1)
