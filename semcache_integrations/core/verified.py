@@ -4,7 +4,8 @@ vCache's rule (arXiv 2502.03771), written from the paper's formulae: an entry ke
 with fresh ones; a sigmoid over the similarity is fitted to them, and the answer is served as often as that fit,
 at its pessimistic end, allows. In here: arithmetic on what was seen. Never in here: randomness (the caller
 draws u and serves when u > `explore_probability`), clocks, stores, comparing answers.
-Where the formulae would promise more than the evidence does, this code explores: see `_fit`.
+Where the formulae would promise more than the evidence does, this code explores: `_fit`, `LEAST_EXPLORED`.
+The bound is the fit's: it holds over many entries, not for each, where rightness hardly depends on similarity.
 """
 
 from __future__ import annotations
@@ -24,21 +25,19 @@ SEEDS: Seen = ((0.0, False), (1.0, True))
 FEWEST = 6
 """Observations, seeds included, below which an entry always explores (paper)."""
 
+LEAST_EXPLORED = 0.05
+"""A served answer teaches nothing: without some exploring, a lucky start would be trusted for ever."""
+
 KEPT = 64
 """Observations that an entry keeps, seeds not included: a fit's time and an entry's size stay bounded."""
 
 SEPARATED_VARIANCES = (0.0354, 0.0283, 0.0264, 0.0213, 0.0194, 0.0126, 0.0114, 0.0102, 0.01)
-"""Variance of t from `FEWEST` observations on when right and wrong ones do not overlap (paper's table).
-
-The last value, the plateau of the table, stands for every greater number.
-"""
+"""Variance of t from `FEWEST` observations on when right and wrong ones do not overlap (paper's table; its plateau last)."""
 
 _LEVELS = tuple(1 - (1e-6 + step * (1 - 2e-6) / 49) for step in range(50))
-_QUANTILES = tuple((level, NormalDist().inv_cdf(level)) for level in _LEVELS)
-"""The 50 levels of confidence 1-eps that are tried, with their normal quantiles."""
+_QUANTILES = tuple((level, NormalDist().inv_cdf(level)) for level in _LEVELS)  # confidence 1-eps and its z
 
-_TOLERANCE = 1e-8
-"""Gain in log-likelihood at which the fit stops: with separated data it would steepen without end."""
+_TOLERANCE = 1e-8  # gain in log-likelihood that ends the fit: separated data would steepen it for ever
 _FLATTEST = 1e-6  # the paper's floor under the slope
 _SINGULAR = 1e-12
 _LARGEST_EXPONENT = 700.0
@@ -53,7 +52,12 @@ class Fit(NamedTuple):
 
 
 def explore_probability(
-    seen: Sequence[tuple[float, bool]], similarity: float, *, delta: float, floor: float = 0.0
+    seen: Sequence[tuple[float, bool]],
+    similarity: float,
+    *,
+    delta: float,
+    floor: float = 0.0,
+    least: float = LEAST_EXPLORED,
 ) -> float:
     """Return tau: how likely the LLM must be asked although this entry could answer.
 
@@ -63,11 +67,12 @@ def explore_probability(
         delta: Greatest share of requests that may be answered wrongly; 0 always explores.
         floor: Similarity below which nothing is served. Without one, tau is at most 1-delta and the
             budget is spent on neighbours that have no prospect.
+        least: Smallest tau; 0 is the paper's rule.
     """
     right = probability_right(seen, similarity)
     if right is None or not (similarity >= floor and delta > 0.0):
         return 1.0
-    return max(0.0, 1.0 - delta / (1.0 - right))
+    return max(least, 1.0 - delta / (1.0 - right))
 
 
 def probability_right(seen: Sequence[tuple[float, bool]], similarity: float) -> float | None:
@@ -88,10 +93,7 @@ def probability_right(seen: Sequence[tuple[float, bool]], similarity: float) -> 
 
 
 def observed(seen: Sequence[tuple[float, bool]], similarity: float, *, same: bool) -> Seen:
-    """Return `seen` with one more comparison and, beyond `KEPT`, without one that `_forgotten` names.
-
-    A similarity that is no cosine is not taken in.
-    """
+    """Return `seen` with one more comparison, bounded by `KEPT`; a similarity that is no cosine is left out."""
     s = round(float(similarity), 3)
     if not abs(s) <= 1.0:
         return tuple(seen)
@@ -105,10 +107,8 @@ def observed(seen: Sequence[tuple[float, bool]], similarity: float, *, same: boo
 def _forgotten(seen: Seen) -> int:
     """Index of the observation to forget: the oldest, but never the highest wrong one.
 
-    Forgetting by age favours neither answer, so the fit stays unbiased. Sparing the wrong one that is nearest
-    to being served errs towards exploring: where right and wrong are separated `middle` can only rise, and
-    a run of luck cannot erase the only evidence that the entry is ever wrong (it would then be served
-    without end, for a served answer teaches nothing).
+    Forgetting by age favours neither answer. Sparing the wrong one nearest to being served errs towards
+    exploring: between separated labels `middle` can only rise, and no run of luck erases that evidence.
     """
     return 1 if seen[0] == (_edges((*SEEDS, *seen))[1], False) else 0
 
