@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from semcache_integrations.context import labels
+from semcache_integrations.core import answers
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import DEFAULT_CONTROLS, NO_PARAMS, CacheRequest, Controls, Hit, Lookup
 from semcache_integrations.engine import Engine
@@ -165,3 +166,12 @@ def _answer(found: Lookup) -> str | None:
         return None
     answer = kept.get("answer") if isinstance(kept, dict) and kept.get("v") == _VERSION else None
     return answer if isinstance(answer, str) else None
+
+
+def _says(payload: str) -> str:
+    """Return the answer as it is compared with others."""
+    answer: str = orjson.loads(payload)["answer"]
+    return answer
+
+
+answers.register(_DIALECT, _says)

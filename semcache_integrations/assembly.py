@@ -16,13 +16,10 @@ from typing import TYPE_CHECKING
 
 from semcache_integrations.backends.nothing import NoEmbedder, NoStore
 from semcache_integrations.breaker import Breaker, State
-from semcache_integrations.config import DEFAULT_WRONG_SHARE, CacheConfig, least_similarity
-from semcache_integrations.core.acceptance import NEAREST, Rule, Verified
+from semcache_integrations.config import CacheConfig
 from semcache_integrations.core.errors import BackendError, ConfigurationError, EmbeddingError, StoreError
-from semcache_integrations.core.guards import ALL as ALL_VETOES
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import NEVER, Selector
-from semcache_integrations.core.policy import Learns, Policy
 from semcache_integrations.driver import Driver
 from semcache_integrations.lanes import Lane
 from semcache_integrations.protocols import AnswerComparer, Embedder, Store, TTLPolicy, Verifier
@@ -129,7 +126,7 @@ def assemble(
     embedder: EmbedderLike | None = None,
     store: Store | None = None,
     verifier: Verifier | None = None,
-    comparer: Callable[[Embedder], AnswerComparer] | None = None,
+    comparer: Callable[[Embedder], AnswerComparer | None] = lambda _embedder: None,
     ttl_policy: TTLPolicy | None = None,
     on_change: OnChange = lambda _name, _state: None,
 ) -> Backends:
@@ -159,7 +156,8 @@ def assemble(
     verifying = side("verifier", BackendError, _VERIFIER_THREADS, config.verify_timeout_s)
     comparing = side("comparer", BackendError, _COMPARER_THREADS, config.compare_timeout_s)
     judge = None if verifier is None else (verifier, verifying)
-    reader = None if comparer is None else (comparer(encoder), comparing)
+    compares = comparer(encoder)
+    reader = None if compares is None else (compares, comparing)
     # An entry that gets its vector later is written twice: all writes must then be on the one thread.
     wanted = True if config.policy_name == "verified" else config.background_writes
     background = not keeper.in_process if wanted is None else wanted
@@ -240,43 +238,6 @@ def _open_server(url: str, config: CacheConfig, embedder: Embedder) -> Store:
     )
     store.check()
     return store
-
-
-def policy_of(config: CacheConfig) -> Policy:
-    """Return the rules that a configuration asks for."""
-    rule, least = _rule_of(config)
-    return Policy(
-        similarity_threshold=least,
-        rejection_threshold=config.rejection_threshold or 0.0,
-        top_k=config.top_k,
-        vetoes=(ALL_VETOES if config.vetoes else ()) if isinstance(config.vetoes, bool) else config.vetoes,
-        ttl_s=config.ttl_s,
-        ttl_sliding=config.ttl_sliding,
-        ttl_cap_s=NEVER if config.ttl_cap_s is None else config.ttl_cap_s,
-        rule=rule,
-        learns=_learns(config),
-    )
-
-
-def _rule_of(config: CacheConfig) -> tuple[Rule, float]:
-    """Return the rule that the policy stands for, and its least cosine."""
-    least = least_similarity(config)
-    if config.policy_name == "verified":
-        return Verified(config.delta or DEFAULT_WRONG_SHARE), least
-    return NEAREST, least
-
-
-def _learns(config: CacheConfig) -> Learns:
-    if config.policy_name == "verified":
-        return "observations"
-    return "nothing" if config.policy_name == "static" and not config.recheck_share else "groups"
-
-
-def target_of(config: CacheConfig) -> float:
-    """Return the share of the hits that may be wrong, 0-1."""
-    return config.target_wrong_hits or (
-        DEFAULT_WRONG_SHARE / 2 if config.policy_name == "strict" else DEFAULT_WRONG_SHARE
-    )
 
 
 def keyring_of(config: CacheConfig, embedder: Embedder) -> Keyring:

@@ -26,6 +26,7 @@ from pydantic import (
 
 from semcache_integrations.core import guards
 from semcache_integrations.core.errors import ConfigurationError
+from semcache_integrations.core.scoring import FLOOR
 
 _log = logging.getLogger("semcache_integrations")
 
@@ -39,10 +40,10 @@ PolicyName = Literal["balanced", "strict", "static", "verified"]
 
 DEFAULT_WRONG_SHARE = 0.02
 _LEAST_SIMILARITY: Mapping[PolicyName, float] = {
-    "balanced": 0.88,
-    "strict": 0.95,
+    "balanced": FLOOR,
+    "strict": FLOOR,
     "static": 0.90,
-    "verified": 0.60,
+    "verified": FLOOR,
 }
 
 Count = Annotated[int, Field(ge=1)]

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semcache_integrations.amending import Amender
-from semcache_integrations.assembly import assemble, keyring_of, local_ttl_s, policy_of, target_of
+from semcache_integrations.assembly import assemble, keyring_of, local_ttl_s
 from semcache_integrations.comparers import ComparerLike
 from semcache_integrations.config import CacheConfig, load_config
 from semcache_integrations.context import surroundings
@@ -40,6 +40,7 @@ from semcache_integrations.hash_tier import HashKey, HashTier, Slot
 from semcache_integrations.journal import Journal
 from semcache_integrations.learning import Learning, comparer_for
 from semcache_integrations.lifetimes import Lifetimes
+from semcache_integrations.policies import policy_of, target_of, warn_if_unknown
 from semcache_integrations.protocols import EventHook, Store, TTLPolicy, Verifier
 
 if TYPE_CHECKING:
@@ -80,7 +81,6 @@ class Engine:
             raise ConfigurationError("hooks= is a list of event hooks: [hook]")
         self._clock = clock
         self._tenant = self.config.tenant
-        self._policy = policy_of(self.config)
         self._journal = Journal(hooks, self._tenant)
         self._hash = HashTier(self.config.max_entries, self.config.max_bytes)
         self._backends = assemble(
@@ -88,11 +88,14 @@ class Engine:
             embedder=embedder,
             store=store,
             verifier=verifier,
-            comparer=comparer_for(self._policy, comparer),
+            comparer=comparer_for(self.config, comparer),
             ttl_policy=ttl_policy,
             on_change=self._journal.breaker_changed,
         )
         self._driver = self._backends.driver
+        embedder_name = self._backends.embedder.name
+        self._policy = policy_of(self.config, embedder_name)
+        warn_if_unknown(self.config, embedder_name)
         self._keyring = keyring_of(self.config, self._backends.embedder)
         rules = flow.Rules(
             self._policy,

@@ -18,16 +18,17 @@ from dataclasses import replace
 from semcache_integrations.assembly import Backends
 from semcache_integrations.backends.nothing import NoEmbedder
 from semcache_integrations.comparers import ComparerLike, as_comparer
+from semcache_integrations.config import CacheConfig
 from semcache_integrations.context import bypass
 from semcache_integrations.core import settling
 from semcache_integrations.core.brake import Brake, wilson
 from semcache_integrations.core.errors import BackendError, StoreError
 from semcache_integrations.core.flow import Ask, Rules
 from semcache_integrations.core.models import CacheEntry, CacheRequest, Selector
-from semcache_integrations.core.policy import Policy
 from semcache_integrations.core.settling import Amendment, Change, Lesson
 from semcache_integrations.hash_tier import HashTier
 from semcache_integrations.journal import Journal
+from semcache_integrations.policies import policy_of
 from semcache_integrations.protocols import AnswerComparer, Embedder
 
 
@@ -42,17 +43,23 @@ class _Bypassing(AnswerComparer):
             return self._inner.same(request, fresh, cached)
 
 
-def comparer_for(policy: Policy, given: ComparerLike | None) -> Callable[[Embedder], AnswerComparer] | None:
-    """Return what makes the comparer for an embedder, or None for a policy that learns nothing.
+def comparer_for(
+    config: CacheConfig, given: ComparerLike | None
+) -> Callable[[Embedder], AnswerComparer | None]:
+    """Return what makes the comparer for an embedder: None where the policy learns nothing.
 
     Raises:
         ConfigurationError: what was given cannot compare.
     """
     if given is not None:
         as_comparer(given, NoEmbedder())
-    if policy.learns == "nothing":
-        return None
-    return lambda embedder: _Bypassing(as_comparer(given, embedder))
+
+    def make(embedder: Embedder) -> AnswerComparer | None:
+        if policy_of(config, embedder.name).learns == "nothing":
+            return None
+        return _Bypassing(as_comparer(given, embedder))
+
+    return make
 
 
 _BUDGET_S = 5.0  # for the store, in one settling or one change: nobody waits, but a dead store must not hold the queue

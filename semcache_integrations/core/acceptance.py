@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
+from semcache_integrations.core.calibration import Calibration
 from semcache_integrations.core.guards import Reading, read, vetoes
 from semcache_integrations.core.models import CacheEntry, Candidate, Controls, Verdict
+from semcache_integrations.core.scoring import FLOOR, Neighbour, evidence
 from semcache_integrations.core.verified import explore_probability
 
 reading_of = lru_cache(maxsize=2_048)(read)
@@ -20,6 +22,12 @@ reading_of = lru_cache(maxsize=2_048)(read)
 
 EPSILON = 1e-6
 """Slack in every comparison of cosines: float32 engines return 0.9999999 for a vector with itself."""
+
+
+def _neighbour(candidate: Candidate) -> Neighbour:
+    entry = candidate.entry
+    group = f"not {entry.id}" if entry.standing.quarantined else group_of(entry)
+    return Neighbour(reading_of(entry.text), candidate.similarity, group)
 
 
 def is_fresh(entry: CacheEntry, controls: Controls, now: float) -> bool:
@@ -118,48 +126,38 @@ class Nearest:
 NEAREST = Nearest()
 
 
-class Scorer(Protocol):
-    """Estimates how likely a neighbour's answer is right; calibrated for one embedder."""
-
-    def score(self, asked: Reading, candidates: Sequence[tuple[Reading, Candidate]]) -> float:
-        """Return the probability that the first neighbour which is not quarantined has the right answer.
-
-        Args:
-            asked: The question.
-            candidates: All related neighbours, best first, with their groups (`group_of`). A quarantined one
-                was said to be wrong: it is evidence for another answer, and against those of its own group.
-        """
-        ...
-
-    def threshold(self, target: float) -> float:
-        """Return the least score at which the share of wrong hits stays below `target`, 0-1."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Scored:
     """The nearest neighbour, if all of them together make it likely enough that its answer is right.
 
     Attributes:
+        calibration: Of the embedder.
         target: Wrong hits per hit, 0-1.
     """
 
-    scorer: Scorer
+    calibration: Calibration
     target: float
 
     def judge(self, case: Case) -> Iterator[Verdict]:
         """See `Rule.judge`."""
-        unrelated = [(candidate, case.unrelated(candidate)) for candidate in case.candidates]
-        related = [candidate for candidate, why in unrelated if not why]
+        near = [each for each in case.candidates if each.similarity + EPSILON >= FLOOR]
+        unrelated = {id(candidate): case.unrelated(candidate) for candidate in near}
+        related = [candidate for candidate in near if not unrelated[id(candidate)]]
         best = next((candidate for candidate in related if not case.barred(candidate)), None)
-        for candidate, why in unrelated:
+        for candidate in case.candidates:
             if candidate is best:
-                evidence = [(reading_of(one.entry.text), one) for one in related]
-                score = self.scorer.score(case.asked, evidence)
-                enough = score >= self.scorer.threshold(self.target)  # of NaN, nothing is enough
+                score = self._score(case, best, related, len(near))
+                enough = score >= self.calibration.threshold(self.target)
                 yield Verdict(candidate, "" if enough else "below score", score)
             else:
-                yield Verdict(candidate, why or case.barred(candidate) or "not the nearest")
+                why = unrelated.get(id(candidate), "") or case.barred(candidate)
+                yield Verdict(candidate, why or "not the nearest")
+
+    def _score(self, case: Case, best: Candidate, related: Sequence[Candidate], found: int) -> float:
+        """Score `best` among all that are related; one that was called wrong speaks for nobody, and against its group."""
+        others = [candidate for candidate in related if candidate is not best]
+        neighbours = [_neighbour(candidate) for candidate in (best, *others)]
+        return self.calibration.score(evidence(case.asked, neighbours, found, case.limit))
 
     def explored_share(self, candidate: Candidate) -> float:
         """See `Rule.explored_share`."""

@@ -6,7 +6,9 @@ compared as it stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+import orjson
 
 _readers: dict[str, Callable[[str], str]] = {}
 
@@ -31,3 +33,28 @@ def text_of(dialect: str, payload: str) -> str:
         return read(payload)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return payload
+
+
+def spoken(content: object) -> str:
+    """Return the texts of a message's content (a string, or blocks of which some have text), one a line."""
+    return "\n".join(_texts(content))
+
+
+def called(name: object, arguments: object) -> str:
+    """Return a tool call as text: equal calls give equal texts, whatever the order of their arguments."""
+    if isinstance(arguments, str):
+        try:
+            arguments = orjson.loads(arguments)
+        except ValueError:
+            return f"{name}({arguments})"
+    return f"{name}({orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()})"
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        yield from _texts(value.get("text"))

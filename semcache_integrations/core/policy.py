@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from semcache_integrations.core.acceptance import NEAREST, Case, Rule, reading_of
 from semcache_integrations.core.guards import ALL as ALL_VETOES
 from semcache_integrations.core.models import NEVER, CacheEntry, Candidate, Controls, Verdict
+from semcache_integrations.core.scoring import FLOOR
 
 Learns: TypeAlias = Literal["nothing", "groups", "observations"]
 """What is learned from a fresh answer: who shares it; or whether the nearest neighbour's would have been right."""
@@ -44,7 +45,7 @@ class Policy:
     ttl_cap_s: float = math.inf
     rule: Rule = NEAREST
     learns: Learns = "nothing"
-    compare_floor: float = 0.5
+    compare_floor: float = FLOOR
 
     def threshold(self, controls: Controls) -> float:
         """Least cosine for a call with these controls: they may tighten, never loosen."""

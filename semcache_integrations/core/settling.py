@@ -117,9 +117,7 @@ def _checked(
     ask: Ask, others: Sequence[Candidate], rules: Rules, now: float, comparisons: _Comparisons
 ) -> Flow[bool | None]:
     """Whether the answer that the policy would have served is right, None if it would have served none."""
-    for judged in rules.policy.judge(
-        ask.text, others, ask.request.controls, now, ask.without_vetoes
-    ):
+    for judged in rules.policy.judge(ask.text, others, ask.request.controls, now, ask.without_vetoes):
         verdict = yield from verified(ask, rules, judged)
         if not verdict.refusal:
             return (yield from comparisons.same(verdict.candidate.entry))

@@ -22,6 +22,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from semcache_integrations.core.answers import called, spoken
 from semcache_integrations.langchain.storable import is_storable
 
 HitUsage = Literal["original", "zero"]
@@ -107,6 +108,18 @@ def unpack(payload: str) -> Answer | None:
         return Answer(tuple(_unpacked(one) for one in envelope["g"]))
     except (KeyError, TypeError, ValueError, AttributeError, ValidationError):
         return None
+
+
+def says(payload: str) -> str:
+    """Return what the answer in a payload says, as it is compared with others: all its texts and tool calls."""
+    said = []
+    for one in orjson.loads(payload)["g"]:
+        if one["k"] == "text":
+            said.append(one["t"])
+        else:
+            said.append(spoken(one["m"]["content"]))
+            said += [called(call["name"], call["args"]) for call in one["m"]["tool_calls"]]
+    return "\n".join(said)
 
 
 def _packed(generation: Generation) -> _Json:

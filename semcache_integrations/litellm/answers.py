@@ -16,6 +16,8 @@ import orjson
 from litellm.types.utils import Choices, ModelResponse
 from pydantic import BaseModel, ValidationError
 
+from semcache_integrations.core.answers import called, register, spoken
+from semcache_integrations.litellm.keys import CHAT_DIALECT
 from semcache_integrations.litellm.usage import finished
 
 _VERSION = 1
@@ -91,6 +93,17 @@ def unpack(payload: str) -> Answer | None:
     return Answer(response, body, flat) if body["choices"] else None
 
 
+def says(payload: str) -> str:
+    """Return what the answer in a payload says, as it is compared with others: all its texts and tool calls."""
+    said = []
+    for choice in orjson.loads(payload)["response"]["choices"]:
+        message = choice["message"]
+        calls = [call["function"] for call in message.get("tool_calls") or ()]
+        said.append(spoken(message.get("content")))
+        said += [called(call.get("name"), call.get("arguments")) for call in calls]
+    return "\n".join(said)
+
+
 def new_call_id() -> str:
     """Return an id for a replayed tool call: conversations must not meet the same id twice."""
     return f"call_{uuid.uuid4().hex[:24]}"
@@ -142,3 +155,6 @@ def _renamed(copy: ModelResponse) -> ModelResponse:
         for call in choice.message.tool_calls or ():
             call.id = new_call_id()
     return copy
+
+
+register(CHAT_DIALECT, says)

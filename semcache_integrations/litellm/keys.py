@@ -21,6 +21,8 @@ from semcache_integrations.core.keys import canonical
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.litellm.wishes import controls, mapping
 
+CHAT_DIALECT = "litellm.chat"
+
 _UNKEYED = frozenset(
     {
         # keyed elsewhere in this module
@@ -114,7 +116,7 @@ def chat_request(arguments: Mapping[str, object], *, tenant: str = "", secret: b
         model=_model(arguments),
         context=_frozen([_call(arguments, secret), turns[:-1], rest]),
         tenant=tenant,
-        dialect="litellm.chat",
+        dialect=CHAT_DIALECT,
         controls=controls(arguments, semantic=embeddable and not tools),
     )
 

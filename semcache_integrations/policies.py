@@ -1,0 +1,76 @@
+"""POLICIES: a configuration and an embedder -> the rules by which answers are served. Decides nothing at look-up time."""
+
+from __future__ import annotations
+
+import logging
+
+from semcache_integrations.config import DEFAULT_WRONG_SHARE, CacheConfig, least_similarity
+from semcache_integrations.core.acceptance import NEAREST, Rule, Scored, Verified
+from semcache_integrations.core.calibration import calibration_for
+from semcache_integrations.core.guards import ALL as ALL_VETOES
+from semcache_integrations.core.models import NEVER
+from semcache_integrations.core.policy import Learns, Policy
+
+log = logging.getLogger("semcache_integrations")
+
+UNKNOWN_SIMILARITY = 0.95
+"""Least cosine of an embedder that nobody has calibrated: what OneLLM and Portkey ask of every embedder."""
+
+
+def policy_of(config: CacheConfig, embedder: str) -> Policy:
+    """Return the rules that a configuration asks for.
+
+    Args:
+        config: Names the policy.
+        embedder: `Embedder.name`: another vector space needs other thresholds.
+    """
+    rule, least = _rule_of(config, embedder)
+    return Policy(
+        similarity_threshold=least,
+        rejection_threshold=config.rejection_threshold or 0.0,
+        top_k=config.top_k,
+        vetoes=(ALL_VETOES if config.vetoes else ()) if isinstance(config.vetoes, bool) else config.vetoes,
+        ttl_s=config.ttl_s,
+        ttl_sliding=config.ttl_sliding,
+        ttl_cap_s=NEVER if config.ttl_cap_s is None else config.ttl_cap_s,
+        rule=rule,
+        learns=_learns(config, rule),
+    )
+
+
+def target_of(config: CacheConfig) -> float:
+    """Return the share of the hits that may be wrong, 0-1."""
+    own = DEFAULT_WRONG_SHARE / 2 if config.policy_name == "strict" else DEFAULT_WRONG_SHARE
+    return config.target_wrong_hits or own
+
+
+def warn_if_unknown(config: CacheConfig, embedder: str) -> None:
+    """Tell the user that a policy which estimates knows nothing of the embedder."""
+    scored = config.policy_name in ("balanced", "strict") and not config.hash_only
+    if scored and calibration_for(embedder) is None:
+        log.warning(
+            "policy=%r knows nothing of the embedder %s, and goes by similarity_threshold=%.2f; "
+            "`semcache tune` finds what suits your questions",
+            config.policy_name,
+            embedder,
+            max(UNKNOWN_SIMILARITY, config.similarity_threshold or 0.0),
+        )
+
+
+def _rule_of(config: CacheConfig, embedder: str) -> tuple[Rule, float]:
+    """Return the rule that the policy stands for, and its least cosine."""
+    least = least_similarity(config)
+    if config.policy_name == "verified":
+        return Verified(config.delta or DEFAULT_WRONG_SHARE), least
+    if config.policy_name == "static":
+        return NEAREST, least
+    calibration = calibration_for(embedder)
+    if calibration is None:
+        return NEAREST, max(UNKNOWN_SIMILARITY, least)
+    return Scored(calibration, target_of(config)), least
+
+
+def _learns(config: CacheConfig, rule: Rule) -> Learns:
+    if isinstance(rule, Verified):
+        return "observations"
+    return "groups" if isinstance(rule, Scored) or config.recheck_share else "nothing"

@@ -1,0 +1,1 @@
+"""TUNING: labelled questions -> thresholds, curves and the coefficients of the score."""

@@ -1,0 +1,135 @@
+"""FIT: labelled streams -> the coefficients and thresholds of the score. What `semcache tune --fit` runs.
+
+The law: nothing enters the result but the streams that are given, and the same streams give the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from semcache_integrations.core.calibration import Calibration
+from semcache_integrations.core.scoring import FEATURES
+from semcache_integrations.tuning.rehearsal import Outcome, Rule, Stream, rehearse
+
+TARGETS = (0.005, 0.01, 0.02, 0.05, 0.10)
+"""Wrong hits per hit for which a threshold is found."""
+
+_ORDERS = 5
+_SCORES = tuple(1 / (1 + float(np.exp(-logit))) for logit in np.arange(0.4, 6.01, 0.2))
+_SLICES = ((None, 1, 0.5), (800, 4, 0.2), (200, 12, 0.15), (50, 40, 0.15))
+"""(requests, rehearsals, weight): young caches are sparse, and their neighbourhoods tell less."""
+
+_POLICIES = (None, 0.95, 0.88)  # rules on which evidence is gathered: what is served is never kept
+_RIDGE = 1.0
+_CONVERGED = 1e-9
+_EQUIVALENT = 8_000.0  # rows that all slices of a stream weigh together
+
+Floats = npt.NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Evidence with what turned out, as arrays of one row a request."""
+
+    features: Floats
+    right: Floats
+    weights: Floats
+
+
+def fit(streams: Mapping[str, Stream], progress: Progress = lambda *_: None) -> Calibration:
+    """Fit the score to streams.
+
+    First on what a cache that serves nothing sees, then on what that score's own cache sees. A threshold is the
+    least score at which no stream, in any of five orders and with 5 % of the comparisons wrong, exceeds the target.
+
+    Args:
+        streams: By name; each weighs the same.
+        progress: Told how far it is.
+    """
+    first = _regression(_rows(streams, None, progress))
+    model = _regression(_rows(streams, first, progress))
+    thresholds = _thresholds(streams, model, progress)
+    return Calibration(model.weights, model.bias, thresholds, ", ".join(streams))
+
+
+def serve_above(model: Calibration, score: float) -> Rule:
+    """Return the rule that serves what scores at least so much."""
+    return lambda evidence: model.score(evidence) >= score
+
+
+def _rows(streams: Mapping[str, Stream], model: Calibration | None, progress: Progress) -> Rows:
+    gathered: list[Rows] = []
+    total = len(streams) * len(_SLICES)
+    for stream in streams.values():
+        for requests, count, weight in _SLICES:
+            outcomes = list(chain.from_iterable(_gather(stream, model, requests, n) for n in range(count)))
+            gathered.append(_weighed(outcomes, weight * _EQUIVALENT))
+            progress("gathering evidence", len(gathered), total)
+    return Rows(
+        np.concatenate([rows.features for rows in gathered]),
+        np.concatenate([rows.right for rows in gathered]),
+        np.concatenate([rows.weights for rows in gathered]),
+    )
+
+
+def _gather(
+    stream: Stream, model: Calibration | None, requests: int | None, number: int
+) -> Iterable[Outcome]:
+    """Rehearse once; a whole stream under every policy, a slice under one, in turn."""
+    policies: Sequence[float | None] = (
+        _POLICIES if requests is None else (_POLICIES[number % len(_POLICIES)],)
+    )
+    for score in policies:
+        rule: Rule = (lambda _: False) if model is None or score is None else serve_above(model, score)
+        yield rehearse(stream, rule, seed=1_000 + number, requests=requests)
+
+
+def _weighed(outcomes: Sequence[Outcome], weight: float) -> Rows:
+    features = np.array([row for outcome in outcomes for row in outcome.evidence]).reshape(-1, len(FEATURES))
+    right = np.array([label for outcome in outcomes for label in outcome.right], dtype=float)
+    return Rows(features, right, np.full(len(right), weight / max(len(right), 1)))
+
+
+def _regression(rows: Rows) -> Calibration:
+    """Return the weighted ridge logistic regression, by Newton's method (iteratively reweighted least squares)."""
+    mean, scale = rows.features.mean(0), rows.features.std(0) + 1e-9
+    x = np.column_stack([np.ones(len(rows.right)), (rows.features - mean) / scale])
+    ridge = np.eye(x.shape[1]) * _RIDGE
+    ridge[0, 0] = 1e-6  # the intercept is free
+    solution = np.zeros(x.shape[1])
+    for _ in range(60):
+        p = 1.0 / (1.0 + np.exp(-x @ solution))
+        gradient = x.T @ (rows.weights * (rows.right - p)) - ridge @ solution
+        curvature = (x * (rows.weights * p * (1 - p))[:, None]).T @ x + ridge
+        step = np.linalg.solve(curvature, gradient)
+        solution = solution + step
+        if np.abs(step).max() < _CONVERGED:
+            break
+    weights = solution[1:] / scale
+    return Calibration(tuple(map(float, weights)), float(solution[0] - (mean * weights).sum()), ())
+
+
+def _thresholds(
+    streams: Mapping[str, Stream], model: Calibration, progress: Progress
+) -> tuple[tuple[float, float], ...]:
+    """Return (target, least score that keeps it), going up until even the strictest target is kept."""
+    found: dict[float, float] = {}
+    for done, score in enumerate(_SCORES):
+        progress("finding thresholds", done, len(_SCORES))
+        worst = max(
+            rehearse(stream, serve_above(model, score), seed=seed).wrong_per_hit
+            for stream in streams.values()
+            for seed in range(_ORDERS)
+        )
+        found |= {target: score for target in TARGETS if target not in found and worst <= target}
+        if len(found) == len(TARGETS):
+            break
+    progress("finding thresholds", len(_SCORES), len(_SCORES))
+    return tuple(sorted(found.items()))

@@ -1,0 +1,156 @@
+"""REHEARSAL: plays a labelled stream through the rules of the cache, offline. Vectors in, outcomes out; no store.
+
+The cache starts empty; a request that is not served is answered and kept, as in life. Readings, vetoes, groups and
+features are the package's own; only the search is numpy's, because a store would take ten times as long.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from semcache_integrations.core.guards import Reading, read, vetoes
+from semcache_integrations.core.scoring import FLOOR, Neighbour, evidence
+
+Vectors: TypeAlias = npt.NDArray[np.float32]
+Evidence: TypeAlias = tuple[float, ...]
+Rule: TypeAlias = Callable[[Evidence], bool]
+"""Whether the nearest answer is served."""
+
+_COMPARED_GROUPS = 3  # as in the engine
+_NEIGHBOURS = 10
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Labelled questions with their vectors.
+
+    Attributes:
+        texts: The questions.
+        classes: Equal classes may share an answer, different ones must not.
+        vectors: One unit vector a question, shape (questions, dimension).
+    """
+
+    texts: Sequence[str]
+    classes: Sequence[str]
+    vectors: Vectors
+    _vetoed: dict[tuple[int, int], bool] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def readings(self) -> list[Reading]:
+        """The questions as the vetoes read them."""
+        return [read(text) for text in self.texts]
+
+    def vetoed(self, a: int, b: int) -> bool:
+        """Whether a veto refuses the one question's answer for the other; remembered."""
+        pair = (a, b) if a < b else (b, a)
+        if pair not in self._vetoed:
+            self._vetoed[pair] = bool(vetoes(self.readings[a], self.readings[b]))
+        return self._vetoed[pair]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one rehearsal came to.
+
+    Attributes:
+        requests: How many there were.
+        hits: How many were served from the cache.
+        wrong: How many of these got another class's answer.
+        evidence: Of every request that had an unvetoed neighbour.
+        right: Whether its nearest neighbour's answer was right, one per `evidence`.
+    """
+
+    requests: int
+    hits: int
+    wrong: int
+    evidence: list[Evidence]
+    right: list[bool]
+
+    @property
+    def wrong_per_hit(self) -> float:
+        """Share of the hits that were wrong, 0 without hits."""
+        return self.wrong / self.hits if self.hits else 0.0
+
+
+def rehearse(
+    stream: Stream, rule: Rule, *, seed: int = 0, requests: int | None = None, noise: float = 0.05
+) -> Outcome:
+    """Play a stream in a random order.
+
+    Args:
+        stream: What is asked.
+        rule: Says whether the nearest answer is served.
+        seed: Of the order and of the noise.
+        requests: How many of the stream's requests, None for all.
+        noise: Share of the answer comparisons that come out wrong.
+    """
+    return _Cache(stream, rule, random.Random(seed), noise).play(requests)  # noqa: S311 - an experiment, no secret
+
+
+class _Cache:
+    def __init__(self, stream: Stream, rule: Rule, chance: random.Random, noise: float) -> None:
+        self._stream, self._rule = stream, rule
+        self._chance, self._noise = chance, noise
+        self._kept: list[int] = []
+        self._vectors = np.empty_like(stream.vectors)
+        self._group: dict[int, int] = {}
+
+    def play(self, requests: int | None) -> Outcome:
+        order = list(range(len(self._stream.texts)))
+        self._chance.shuffle(order)
+        order = order[:requests]
+        seen: list[Evidence] = []
+        right: list[bool] = []
+        hits = wrong = 0
+        for asked in order:
+            near, found = self._near(asked)
+            if near:
+                seen.append(self._evidence(asked, near, found))
+                right.append(self._alike(asked, near[0][0]))
+                if self._rule(seen[-1]):
+                    hits += 1
+                    wrong += not right[-1]
+                    continue
+            self._keep(asked, near)
+        return Outcome(len(order), hits, wrong, seen, right)
+
+    def _near(self, asked: int) -> tuple[list[tuple[int, float]], int]:
+        """Return the unvetoed neighbours, best first, and how many there were above the floor."""
+        count = len(self._kept)
+        if not count:
+            return [], 0
+        similarities = self._vectors[:count] @ self._stream.vectors[asked]
+        if count > _NEIGHBOURS:
+            best = np.argpartition(-similarities, _NEIGHBOURS)[:_NEIGHBOURS]
+        else:
+            best = np.arange(count)
+        best = best[np.argsort(-similarities[best])]
+        above = [(self._kept[at], float(similarities[at])) for at in best if similarities[at] >= FLOOR]
+        return [each for each in above if not self._stream.vetoed(asked, each[0])], len(above)
+
+    def _evidence(self, asked: int, near: Sequence[tuple[int, float]], found: int) -> Evidence:
+        readings = self._stream.readings
+        neighbours = [Neighbour(readings[at], similarity, str(self._group[at])) for at, similarity in near]
+        return evidence(readings[asked], neighbours, found, _NEIGHBOURS)
+
+    def _keep(self, asked: int, near: Sequence[tuple[int, float]]) -> None:
+        nearest: dict[int, int] = {}
+        for at, _ in near:
+            nearest.setdefault(self._group[at], at)
+        compared = list(nearest.items())[:_COMPARED_GROUPS]
+        self._group[asked] = next((group for group, at in compared if self._compared(asked, at)), asked)
+        self._vectors[len(self._kept)] = self._stream.vectors[asked]
+        self._kept.append(asked)
+
+    def _alike(self, a: int, b: int) -> bool:
+        return self._stream.classes[a] == self._stream.classes[b]
+
+    def _compared(self, a: int, b: int) -> bool:
+        return self._alike(a, b) != (self._chance.random() < self._noise)
