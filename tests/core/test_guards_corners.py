@@ -131,6 +131,13 @@ def test_other_orders_are_not(one, other):
     assert parts("order", one, other)
 
 
+def test_english_opposites_in_another_language_are_no_opposites():
+    assert parts("antonym", "is the shop open", "is the shop close")
+    assert not parts("antonym", "ist das Open Air für mich", "ist das Close Air für mich")
+    assert parts("prefix", "is it fair to us", "is it unfair to us")
+    assert not parts("prefix", "ist das fair für uns", "ist das unfair für uns")
+
+
 def test_another_tier_of_the_same_thing_is_another_thing():
     assert parts("alternative", "fee of the gold card", "what does the platinum card cost")
     assert not parts(
