@@ -39,6 +39,8 @@ _IDLE = frozenset(
         "been",
     }
 )
+_PLAIN = {"does": "do", "has": "have"}
+_CONTRACTED = frozenset({"what", "who", "where", "how", "when", "that", "it", "there"})
 _OWN = frozenset({"my", "me", "myself", "mine", "own", "our", "us", "ours"})
 _MODALITY = "modality"
 _INVERTED = frozenset(
@@ -128,8 +130,14 @@ def _is_enough(shared: tuple[str, ...]) -> bool:
 
 @feature
 def _line(reading: Reading) -> tuple[str, ...]:
-    """All words but articles and the politest courtesies."""
-    return tuple(word for word in words(reading) if word not in _IDLE)
+    """All words but articles, the politest courtesies and the "is" of "what is", which "what's" has lost."""
+    found = words(reading)
+    pairs = zip(("", *found), found, strict=False)
+    return tuple(
+        _PLAIN.get(word, word)
+        for before, word in pairs
+        if word not in _IDLE and not (word == "is" and before in _CONTRACTED)
+    )
 
 
 @feature
@@ -167,15 +175,20 @@ def _are_verbs_or_nouns(span: tuple[str, ...]) -> bool:
 
 def _contrast(place: _Place) -> bool:
     """Whether the two spans hold different values of one scale, such as "all" and "some"."""
-    scales = _scales()
-    mine = {value for word in _with_phrases(place.left) for value in scales.get(word, ())}
-    yours = {value for word in _with_phrases(place.right) for value in scales.get(word, ())}
-    if not mine.isdisjoint(yours):
-        return False
-    shared = {value[0] for value in mine} & {value[0] for value in yours}
-    if _MODALITY in shared:
-        return _is_asked(place) or len(shared) > 1
-    return bool(shared) and max(len(place.left), len(place.right)) <= _MOST_TOPICS
+    mine, yours = _values(place.left), _values(place.right)
+    differing = {scale for scale in mine.keys() & yours.keys() if mine[scale].isdisjoint(yours[scale])}
+    if max(len(place.left), len(place.right)) > _MOST_TOPICS:
+        differing &= {_MODALITY}
+    return bool(differing - {_MODALITY}) or (bool(differing) and _is_asked(place))
+
+
+def _values(span: tuple[str, ...]) -> dict[str, set[str]]:
+    """On which scales a span is, and where."""
+    found: dict[str, set[str]] = {}
+    for word in _with_phrases(span):
+        for scale, value in _scales().get(word, ()):
+            found.setdefault(scale, set()).add(value)
+    return found
 
 
 def _denies(place: _Place) -> bool:
@@ -200,9 +213,11 @@ def _is_asked(place: _Place) -> bool:
 
 def _replaces_owner(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
     """Whether somebody else stands where the other text has "my" or "me": "another user's", "for Ann"."""
-    if len(left) > 1 or left[0] not in _OWN or len(right) > _MOST_TOPICS or not _is_topic(right[-1]):
+    if len(left) > 1 or len(right) > _MOST_TOPICS or not _is_topic(right[-1]):
         return False
-    return lexicon.words("asides").isdisjoint(right)
+    if left[0] == "i":
+        return right[0] in _OWNERS
+    return left[0] in _OWN and lexicon.words("asides").isdisjoint(right)
 
 
 def _asks_otherwise(left: tuple[str, ...], right: tuple[str, ...]) -> bool:

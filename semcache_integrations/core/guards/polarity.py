@@ -55,10 +55,10 @@ def differ_in_negation(a: Reading, b: Reading) -> bool:
 
 def differ_by_antonym(a: Reading, b: Reading) -> bool:
     """Whether the one text holds a word and the other its opposite, neither of them negated."""
+    if _opposed(a).isdisjoint(_with_phrases(b)) or not english(a, b):
+        return False
     opposites = _opposites()
     mine = [stem for stem in _with_phrases(a) - _with_phrases(b) if stem in opposites]
-    if not mine or not english(a, b):
-        return False
     yours = _with_phrases(b) - _with_phrases(a)
     return any(
         (stem in _negated(a)) == (other in _negated(b)) for stem in mine for other in opposites[stem] & yours
@@ -67,9 +67,10 @@ def differ_by_antonym(a: Reading, b: Reading) -> bool:
 
 def differ_by_prefix(a: Reading, b: Reading) -> bool:
     """Whether a word of the one text is a word of the other with un-, dis-, non- …, or -less for -ful."""
-    mine, yours = stems(a) - stems(b), stems(b) - stems(a)
-    if not mine or not yours or not english(a, b):
+    flips = not _unprefixed(a).isdisjoint(stems(b)) or not _unprefixed(b).isdisjoint(stems(a))
+    if not flips or not english(a, b):
         return False
+    mine, yours = stems(a) - stems(b), stems(b) - stems(a)
     return _prefixed(mine, yours, _negated(b)) or _prefixed(yours, mine, _negated(a))
 
 
@@ -169,6 +170,20 @@ def _with_phrases(reading: Reading) -> frozenset[str]:
         return stems(reading)
     found = tuple(map(lexicon.stem, words(reading)))
     return stems(reading).union(map("_".join, pairwise(found)))
+
+
+@feature
+def _opposed(reading: Reading) -> frozenset[str]:
+    """The opposites of all that the text says."""
+    opposites = _opposites()
+    said = _with_phrases(reading)
+    return frozenset().union(*(opposites[stem] for stem in said if stem in opposites))
+
+
+@feature
+def _unprefixed(reading: Reading) -> frozenset[str]:
+    """The words whose opposites the text may hold."""
+    return frozenset(base for stem in stems(reading) for base in _bases(stem))
 
 
 @cache

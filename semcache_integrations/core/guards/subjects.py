@@ -84,7 +84,8 @@ def _names(reading: Reading) -> frozenset[str]:
     tokens = _NAME.findall(reading.plain)
     inner = [token for before, token in pairwise(tokens) if before[0].isalpha()]
     capitalised = {_root(token) for token in inner if token[0].isupper()} - {"i"}
-    if not capitalised.isdisjoint(_function_words()) or _function_words().isdisjoint(words(reading)):
+    is_sentence = "'s " in reading.folded or not _function_words().isdisjoint(words(reading))
+    if not capitalised.isdisjoint(_function_words()) or not is_sentence:
         return frozenset()  # A Title Like This, SHOUTING, or key words that are no sentence
     return frozenset(capitalised - _not_names())
 

@@ -26,6 +26,7 @@ _LONGEST_PHRASE = 4  # words of a phrase that moves: "in the south of", "at the 
 _PERSON = {"me": "i", "him": "he", "them": "they", "us": "we"}
 _MARKS = frozenset(".,;:?!\n")
 _STOPS = frozenset(".;:?!\n")
+_COUNTRIES = "alternatives.countries"
 _BE = frozenset({"is", "are", "was", "were", "be"})
 _ARTICLES = frozenset({"a", "an", "the", "every", "each", "any", "all"})
 
@@ -110,7 +111,7 @@ def _moves_freely(block: tuple[str, ...]) -> bool:
 
 def _is_predicate(block: tuple[str, ...], a: Reading, b: Reading) -> bool:
     """Whether a word is an adjective that stands once before its noun, once behind a form of "to be"."""
-    if len(block) > 1 or _BE.isdisjoint(words(a)) or _BE.isdisjoint(words(b)):
+    if len(block) > 1 or (_BE.isdisjoint(words(a)) and _BE.isdisjoint(words(b))):
         return False
     return block[0].endswith("est") or not (block[0] in _articled(a) and block[0] in _articled(b))
 
@@ -158,9 +159,10 @@ def _sequence(reading: Reading) -> tuple[str, ...]:
 
 
 def _canonical(word: str) -> str:
-    """The stem, of the first name if a thing has several: "Chinese" is "China" here."""
+    """The stem, and of a people that of their country: "Chinese" is "China" here."""
     stem = lexicon.stem(_PERSON.get(word, word))
-    return min((thing.name for thing in things_by_stem().get(stem, ())), default=stem)
+    countries = (thing.name for thing in things_by_stem().get(stem, ()) if thing.kind == _COUNTRIES)
+    return min(countries, default=stem)
 
 
 @feature

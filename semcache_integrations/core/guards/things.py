@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from semcache_integrations.core.guards import lexicon
-from semcache_integrations.core.guards.reading import Reading, feature, stems
+from semcache_integrations.core.guards.reading import Reading, feature, stems, words
 
 
 class Thing(NamedTuple):
@@ -25,10 +26,32 @@ NOTHING: frozenset[Thing] = frozenset()
 
 def differ_by_alternative(a: Reading, b: Reading) -> bool:
     """Whether each text names a thing of one kind that the other does not: a cat and a dog, Java and Python."""
-    mine, yours = things(a), things(b)
+    return _are_of_other_tiers(a, b) or _are_other_things(things(a), things(b))
+
+
+def _are_other_things(mine: frozenset[Thing], yours: frozenset[Thing]) -> bool:
     if not mine or not yours or mine == yours:
         return False
     return not {thing.kind for thing in mine - yours}.isdisjoint(thing.kind for thing in yours - mine)
+
+
+def _are_of_other_tiers(a: Reading, b: Reading) -> bool:
+    """Whether a word is told apart by another tier in each text: "free plan", "premium plan"."""
+    mine, yours = _tiers(a), _tiers(b)
+    return any(mine[word].isdisjoint(yours[word]) for word in mine.keys() & yours.keys())
+
+
+@feature
+def _tiers(reading: Reading) -> dict[str, set[str]]:
+    """The words that stand behind a tier, with the tiers before them."""
+    tiers, found = lexicon.words("tiers"), dict[str, set[str]]()
+    others = tiers | lexicon.words("function_words", "en")
+    if tiers.isdisjoint(words(reading)):
+        return found
+    for tier, word in pairwise(words(reading)):
+        if tier in tiers and word not in others:
+            found.setdefault(lexicon.stem(word), set()).add(tier)
+    return found
 
 
 @feature
