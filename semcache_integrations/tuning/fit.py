@@ -5,6 +5,7 @@ The law: nothing enters the result but the streams that are given, and the same 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -20,7 +21,10 @@ TARGETS = (0.005, 0.01, 0.02, 0.05, 0.10)
 """Wrong hits per hit for which a threshold is found."""
 
 _ORDERS = 5
-_SCORES = tuple(1 / (1 + float(np.exp(-logit))) for logit in np.arange(0.4, 6.01, 0.2))
+_CAUTION = 0.9
+"""Share of a target that the worst rehearsal may use: runs of one stream differ by a tenth of it and more."""
+
+_SCORES = tuple(1 / (1 + float(np.exp(-logit))) for logit in np.arange(0.0, 6.31, 0.1))
 _SLICES = ((None, 1, 0.5), (800, 4, 0.2), (200, 12, 0.15), (50, 40, 0.15))
 """(requests, rehearsals, weight): young caches are sparse, and their neighbourhoods tell less."""
 
@@ -47,7 +51,8 @@ def fit(streams: Mapping[str, Stream], progress: Progress = lambda *_: None) -> 
     """Fit the score to streams.
 
     First on what a cache that serves nothing sees, then on what that score's own cache sees. A threshold is the
-    least score at which no stream, in any of five orders and with 5 % of the comparisons wrong, exceeds the target.
+    least score at which no stream, in any of five orders and with 5 % of the comparisons wrong, uses more than
+    `_CAUTION` of the target.
 
     Args:
         streams: By name; each weighs the same.
@@ -119,17 +124,23 @@ def _regression(rows: Rows) -> Calibration:
 def _thresholds(
     streams: Mapping[str, Stream], model: Calibration, progress: Progress
 ) -> tuple[tuple[float, float], ...]:
-    """Return (target, least score that keeps it), going up until even the strictest target is kept."""
-    found: dict[float, float] = {}
-    for done, score in enumerate(_SCORES):
-        progress("finding thresholds", done, len(_SCORES))
-        worst = max(
-            rehearse(stream, serve_above(model, score), seed=seed).wrong_per_hit
-            for stream in streams.values()
-            for seed in range(_ORDERS)
-        )
-        found |= {target: score for target in TARGETS if target not in found and worst <= target}
-        if len(found) == len(TARGETS):
-            break
-    progress("finding thresholds", len(_SCORES), len(_SCORES))
-    return tuple(sorted(found.items()))
+    """Return (target, least score that keeps it) for every target that can be kept."""
+    known: dict[int, float] = {}
+
+    def worst(at: int) -> float:
+        if at not in known:
+            known[at] = max(
+                rehearse(stream, serve_above(model, _SCORES[at]), seed=seed).wrong_per_hit
+                for stream in streams.values()
+                for seed in range(_ORDERS)
+            )
+        return known[at]
+
+    found: list[tuple[float, float]] = []
+    for done, target in enumerate(TARGETS):
+        progress("finding thresholds", done, len(TARGETS))
+        at = bisect_left(range(len(_SCORES)), 1, key=lambda at: int(worst(at) <= _CAUTION * target))
+        if at < len(_SCORES):
+            found.append((target, _SCORES[at]))
+    progress("finding thresholds", len(TARGETS), len(TARGETS))
+    return tuple(found)
