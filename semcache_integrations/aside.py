@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from semcache_integrations.context import labels
+from semcache_integrations.core import answers
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import DEFAULT_CONTROLS, NO_PARAMS, CacheRequest, Controls, Hit, Lookup
 from semcache_integrations.engine import Engine
@@ -153,6 +154,14 @@ def _payload(answer: str) -> str:
         return orjson.dumps({"v": _VERSION, "answer": answer}).decode()
     except TypeError:
         raise UnkeyableError("the answer is not valid Unicode") from None
+
+
+def _text(payload: str) -> str:
+    answer: str = orjson.loads(payload)["answer"]
+    return answer
+
+
+answers.register(_DIALECT, _text)
 
 
 def _answer(found: Lookup) -> str | None:

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 
 from semcache_integrations.backends.nothing import NoEmbedder, NoStore
 from semcache_integrations.breaker import Breaker, State
-from semcache_integrations.config import CacheConfig
+from semcache_integrations.config import DEFAULT_WRONG_SHARE, CacheConfig, least_similarity
+from semcache_integrations.core.acceptance import NEAREST, Rule, Verified
 from semcache_integrations.core.errors import BackendError, ConfigurationError, EmbeddingError, StoreError
 from semcache_integrations.core.guards import ALL as ALL_VETOES
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import NEVER, Selector
-from semcache_integrations.core.policy import Policy
+from semcache_integrations.core.policy import Learns, Policy
 from semcache_integrations.driver import Driver
 from semcache_integrations.lanes import Lane
-from semcache_integrations.protocols import Embedder, Store, Verifier
+from semcache_integrations.protocols import AnswerComparer, Embedder, Store, Verifier
 from semcache_integrations.side import Side
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ log = logging.getLogger("semcache_integrations")
 _EMBEDDING_THREADS = 4  # for embedders that ask somebody else
 _STORE_THREADS = 8
 _VERIFIER_THREADS = 4
+_COMPARER_THREADS = 4  # one works; the others replace those that hang
 _ADMIN_S = 30.0  # for deleting and flushing, which people wait for
 _LAST_WRITES_S = 5.0
 _SERVER_LOCAL_TTL_S = 300.0
@@ -50,6 +52,7 @@ class Backends:
     Attributes:
         driver: Performs flows against them.
         writes: One thread, so that writes and deletes keep their order.
+        settles: One thread that compares fresh answers, so that their groups are found in order.
         in_background: Whether stores go through `writes`.
         ours: What this cache opened itself, and so closes.
     """
@@ -58,6 +61,7 @@ class Backends:
     store: Store
     driver: Driver
     writes: Lane
+    settles: Lane
     lanes: tuple[Lane, ...]
     in_background: bool
     ours: tuple[Embedder | Store, ...]
@@ -93,14 +97,17 @@ class Backends:
 
     def flush(self) -> bool:
         """Finish the pending writes and make them durable; return whether that could be done in time."""
-        finished = self.writes.drain(_ADMIN_S)
+        finished = (
+            self.writes.drain(_ADMIN_S) and self.settles.drain(_ADMIN_S) and self.writes.drain(_ADMIN_S)
+        )
         self.store.flush()
         return finished
 
     def close(self) -> None:
         """Finish the pending writes, then free everything that was opened here; closing twice is fine."""
-        self.writes.drain(_LAST_WRITES_S)
-        for lane in (self.writes, *self.lanes):
+        for lane in (self.writes, self.settles, self.writes):  # what is written is settled, then touched
+            lane.drain(_LAST_WRITES_S)
+        for lane in (self.writes, self.settles, *self.lanes):
             lane.close()
         endings = [backend.close for backend in self.ours]
         if self.store not in self.ours:
@@ -118,6 +125,7 @@ def assemble(
     embedder: EmbedderLike | None = None,
     store: Store | None = None,
     verifier: Verifier | None = None,
+    comparer: Callable[[Embedder], AnswerComparer] | None = None,
     on_change: OnChange = lambda _name, _state: None,
 ) -> Backends:
     """Open the backends and wire the driver to them.
@@ -143,14 +151,19 @@ def assemble(
     )
     storing = side("store", StoreError, 0 if keeper.in_process else _STORE_THREADS, config.lookup_budget_s)
     verifying = side("verifier", BackendError, _VERIFIER_THREADS, config.verify_timeout_s)
+    comparing = side("comparer", BackendError, _COMPARER_THREADS, config.compare_timeout_s)
     judge = None if verifier is None else (verifier, verifying)
-    background = not keeper.in_process if config.background_writes is None else config.background_writes
+    reader = None if comparer is None else (comparer(encoder), comparing)
+    # An entry that gets its vector later is written twice: all writes must then be on the one thread.
+    wanted = True if config.policy_name == "verified" else config.background_writes
+    background = not keeper.in_process if wanted is None else wanted
     return Backends(
         embedder=encoder,
         store=keeper,
-        driver=Driver((encoder, embedding), (keeper, storing), judge),
+        driver=Driver((encoder, embedding), (keeper, storing), judge, reader),
         writes=Lane("writes", 1, config.max_pending_writes),
-        lanes=tuple(one.lane for one in (embedding, storing, verifying) if one.lane is not None),
+        settles=Lane("settles", 1, config.max_pending_writes),
+        lanes=tuple(one.lane for one in (embedding, storing, verifying, comparing) if one.lane is not None),
         in_background=background,
         ours=tuple(opened for opened, given in ((keeper, store), (encoder, embedder)) if opened is not given),
     )
@@ -212,14 +225,38 @@ def _open_server(url: str, config: CacheConfig, embedder: Embedder) -> Store:
 
 def policy_of(config: CacheConfig) -> Policy:
     """Return the rules that a configuration asks for."""
+    rule, least = _rule_of(config)
     return Policy(
-        similarity_threshold=config.similarity_threshold,
+        similarity_threshold=least,
         rejection_threshold=config.rejection_threshold or 0.0,
         top_k=config.top_k,
         vetoes=ALL_VETOES if config.vetoes else (),
         ttl_s=config.ttl_s,
         ttl_sliding=config.ttl_sliding,
         ttl_cap_s=NEVER if config.ttl_cap_s is None else config.ttl_cap_s,
+        rule=rule,
+        learns=_learns(config),
+    )
+
+
+def _rule_of(config: CacheConfig) -> tuple[Rule, float]:
+    """Return the rule that the policy stands for, and its least cosine."""
+    least = least_similarity(config)
+    if config.policy_name == "verified":
+        return Verified(config.delta or DEFAULT_WRONG_SHARE), least
+    return NEAREST, least
+
+
+def _learns(config: CacheConfig) -> Learns:
+    if config.policy_name == "verified":
+        return "observations"
+    return "nothing" if config.policy_name == "static" and not config.recheck_share else "groups"
+
+
+def target_of(config: CacheConfig) -> float:
+    """Return the share of the hits that may be wrong, 0-1."""
+    return config.target_wrong_hits or (
+        DEFAULT_WRONG_SHARE / 2 if config.policy_name == "strict" else DEFAULT_WRONG_SHARE
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from semcache_integrations import context
@@ -11,7 +11,7 @@ from semcache_integrations.aside import CacheAside
 from semcache_integrations.closing import Closing
 from semcache_integrations.core import flow
 from semcache_integrations.core.errors import ConfigurationError
-from semcache_integrations.core.models import NEVER, CacheRequest, Selector
+from semcache_integrations.core.models import NEVER, CacheEntry, CacheRequest, Selector, Verdict
 from semcache_integrations.explanation import Explanation
 from semcache_integrations.stats import CacheStats
 
@@ -53,8 +53,11 @@ class SemanticCache(CacheAside, Closing):
         embedder: An `Embedder`, a LangChain `Embeddings`, a callable or a model's name, instead of the default.
         store: A `Store`, instead of the one that `path=` or `url=` asks for.
         verifier: Has the last word on every semantic candidate.
+        comparer: Says, off the caller's path, whether two answers say the same: an `AnswerComparer`, or a
+            function of the two texts, instead of `SaysTheSame`.
         hooks: Are told every event; they must be quick.
         clock: Seconds since the epoch, for tests.
+        rng: Draws which hits are asked anew, for tests.
         **settings: Fields of `CacheConfig`.
 
     Raises:
@@ -72,7 +75,10 @@ class SemanticCache(CacheAside, Closing):
         """Return counts, hit rates and latency percentiles since the cache was made."""
         kept = self._hash
         return self._journal.recorder.snapshot(
-            entries=len(kept), size_bytes=kept.size_bytes, evicted=kept.evicted
+            entries=len(kept),
+            size_bytes=kept.size_bytes,
+            evicted=kept.evicted,
+            learned=self._learning.counts(),
         )
 
     def reset_stats(self) -> None:
@@ -90,14 +96,47 @@ class SemanticCache(CacheAside, Closing):
             UnkeyableError: the request has no canonical form.
         """
         ask, now = self._ask(request, *self._key(request)), self._clock()
-        entry, verdicts = self._driver.run(flow.explain(ask, self._rules, now))
-        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls), now)
+        entry, verdicts = self._driver.run(flow.explain(ask, self._learning.rules, now))
+        return self._explanation(ask, entry, verdicts, now)
 
     async def aexplain(self, request: CacheRequest) -> Explanation:
         """Async twin of `explain`."""
         ask, now = self._ask(request, *self._key(request)), self._clock()
-        entry, verdicts = await self._driver.arun(flow.explain(ask, self._rules, now))
-        return Explanation(ask, entry, tuple(verdicts), self._policy.threshold(request.controls), now)
+        entry, verdicts = await self._driver.arun(flow.explain(ask, self._learning.rules, now))
+        return self._explanation(ask, entry, verdicts, now)
+
+    def _explanation(
+        self, ask: flow.Ask, entry: CacheEntry | None, verdicts: Sequence[Verdict], now: float
+    ) -> Explanation:
+        threshold = self._learning.rules.policy.threshold(ask.request.controls)
+        return Explanation(ask, entry, tuple(verdicts), threshold, now)
+
+    # -- judging ----------------------------------------------------------------------------------
+
+    def feedback(self, entry_id: str, correct: bool, *, similarity: float | None = None) -> bool:  # noqa: FBT001 - it is what the call is about
+        """Say whether an answer was right; a wrong one is served to nobody from now on.
+
+        It is gone from memory before this returns, and stays away after a restart, until `correct=True` is
+        said of it or a fresh answer to its question is stored. Similar questions whose answers were found
+        to be the same become less likely to be served, too.
+
+        Args:
+            entry_id: The id that every hit carries.
+            correct: Whether the answer was right.
+            similarity: The hit's similarity, if it was served for another question than its own:
+                `policy="verified"` learns from it how similar is enough.
+
+        Returns:
+            Whether there is such an entry.
+
+        Raises:
+            StoreError: the store could not note it; memory has forgotten a wrong answer all the same.
+        """
+        return self._learning.judge(entry_id, correct=correct, similarity=similarity)
+
+    async def afeedback(self, entry_id: str, correct: bool, *, similarity: float | None = None) -> bool:  # noqa: FBT001 - as above
+        """Async twin of `feedback`."""
+        return await self._learning.ajudge(entry_id, correct=correct, similarity=similarity)
 
     # -- deleting ---------------------------------------------------------------------------------
 

@@ -25,6 +25,17 @@ DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 Similarity = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+WrongShare = Annotated[float, Field(gt=0.0, le=0.2)]
+PolicyName = Literal["balanced", "strict", "static", "verified"]
+
+DEFAULT_WRONG_SHARE = 0.02
+_LEAST_SIMILARITY: Mapping[PolicyName, float] = {
+    "balanced": 0.88,
+    "strict": 0.95,
+    "static": 0.90,
+    "verified": 0.60,
+}
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -40,7 +51,15 @@ class CacheConfig(BaseModel):
         collection_prefix: First word of every collection's name.
         embedding_model: A fastembed model's name; the default one is installed by `semcache model install`.
         hash_only: Exact repeats only, in memory: no model is loaded, nothing is stored.
-        similarity_threshold: Least cosine of a semantic hit, in 0-1.
+        policy: When a similar question shares an answer. `balanced` and `strict` learn from every fresh answer
+            which questions do, `verified` learns for each entry how similar is enough, `static` is the plain
+            threshold. None means `static` if a `similarity_threshold` is given, else `balanced`.
+        similarity_threshold: Least cosine of a semantic hit, in 0-1; None means the policy's own.
+        target_wrong_hits: Share of the semantic hits that may be wrong, at most 0.2; None means 0.02, or 0.01 if
+            `strict`. With `static` it is the brake's target and needs a `recheck_share`.
+        delta: Share of the requests that `verified` may answer wrongly, at most 0.2; None means 0.02.
+        recheck_share: Share of the semantic hits that are asked anew all the same, to see whether they would have
+            been right; where too many were not, the brake makes the policy stricter.
         rejection_threshold: Second, stricter bar on what passed the first; None for no second bar.
         top_k: How many neighbours are considered.
         vetoes: Refuse neighbours that differ in numbers, names, negation and the like, however similar.
@@ -54,6 +73,7 @@ class CacheConfig(BaseModel):
         lookup_budget_s: Seconds that the store may take in one look-up, beyond the embedding.
         embed_timeout_s: Seconds that one embedding may take, the loading of the model included.
         verify_timeout_s: Seconds that the verifier may take for one look-up.
+        compare_timeout_s: Seconds that one comparison of two answers may take; nobody waits for it.
         background_writes: Write on a thread of our own; None means yes for a server, no for the embedded
             store, whose write takes about as long as the hand-over.
         max_pending_writes: Length of that thread's queue; what does not fit is dropped and counted.
@@ -71,7 +91,11 @@ class CacheConfig(BaseModel):
     collection_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "semcache"
     embedding_model: Annotated[str, Field(min_length=1)] = DEFAULT_EMBEDDING_MODEL
     hash_only: bool = False
-    similarity_threshold: Similarity = 0.88
+    policy: PolicyName | None = None
+    similarity_threshold: Similarity | None = None
+    target_wrong_hits: WrongShare | None = None
+    delta: WrongShare | None = None
+    recheck_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     rejection_threshold: Similarity | None = None
     top_k: Annotated[int, Field(ge=1, le=100)] = 10
     vetoes: bool = True
@@ -84,6 +108,7 @@ class CacheConfig(BaseModel):
     lookup_budget_s: Seconds = 0.25
     embed_timeout_s: Seconds = 5.0
     verify_timeout_s: Seconds = 5.0
+    compare_timeout_s: Seconds = 30.0
     background_writes: bool | None = None
     max_pending_writes: Count = 1_000
     secret: SecretStr | None = None
@@ -99,11 +124,42 @@ class CacheConfig(BaseModel):
             raise ValueError(
                 "hash_only keeps nothing outside this process: drop path=/url=, or drop hash_only"
             )
-        if self.rejection_threshold is not None and self.rejection_threshold < self.similarity_threshold:
+        if self.rejection_threshold is not None and self.rejection_threshold < least_similarity(self):
             raise ValueError("rejection_threshold is a second bar: it must be at least similarity_threshold")
+        self._check_policy()
         if self.ttl_sliding and self.ttl_s is None:
             raise ValueError("ttl_sliding renews ttl_s: give ttl_s as well")
         return self
+
+    def _check_policy(self) -> None:
+        name = self.policy_name
+        if self.target_wrong_hits is not None and name == "verified":
+            raise ValueError('target_wrong_hits is not what policy="verified" keeps: give delta')
+        if self.target_wrong_hits is not None and name == "static" and not self.recheck_share:
+            raise ValueError(
+                'policy="static" keeps a threshold, not target_wrong_hits: drop one of them, or give recheck_share'
+            )
+        if self.delta is not None and name != "verified":
+            raise ValueError('delta is for policy="verified"; the others keep target_wrong_hits')
+        if name == "verified" and self.recheck_share:
+            raise ValueError('policy="verified" asks anew by itself: drop recheck_share')
+        if name == "verified" and self.background_writes is False:
+            raise ValueError('policy="verified" writes in the background: drop background_writes')
+
+    @property
+    def policy_name(self) -> PolicyName:
+        """The policy in force: whoever states a threshold, and no policy, gets exactly that threshold."""
+        if self.policy is not None:
+            return self.policy
+        return "balanced" if self.similarity_threshold is None else "static"
+
+
+def least_similarity(config: CacheConfig) -> float:
+    """Return the least cosine of a semantic hit; a stated one can only raise that of a policy that learns."""
+    stated, own = config.similarity_threshold, _LEAST_SIMILARITY[config.policy_name]
+    if stated is None:
+        return own
+    return stated if config.policy_name == "static" else max(stated, own)
 
 
 def load_config(config: CacheConfig | None = None, /, **settings: Any) -> CacheConfig:  # Any: pydantic checks

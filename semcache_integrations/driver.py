@@ -8,16 +8,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from semcache_integrations.breaker import Breaker
 from semcache_integrations.core.errors import BackendError, EmbeddingError, StoreError
-from semcache_integrations.core.flow import Embed, FetchExact, FindNearest, Flow, Op, Verify, Write
+from semcache_integrations.core.flow import (
+    Compare,
+    Embed,
+    FetchExact,
+    FindById,
+    FindNearest,
+    Flow,
+    Op,
+    Touch,
+    Verify,
+    Write,
+)
 from semcache_integrations.core.models import CacheEntry, Candidate, Vector
-from semcache_integrations.protocols import Embedder, Store, Verifier
+from semcache_integrations.protocols import AnswerComparer, Embedder, Store, Verifier
 from semcache_integrations.side import Budget, Call, Side
 
 T = TypeVar("T")
+_Performer: TypeAlias = tuple[
+    Side,
+    Callable[..., Any],  # Any: each op has its own answer type
+    "Callable[..., Awaitable[Any]] | None",
+    Callable[[Any], None],
+]
 
 
 class Driver:
@@ -27,6 +44,7 @@ class Driver:
         embedder: Turns texts into vectors, with its side.
         store: Keeps the entries, with its side; the side's timeout is the budget of a whole flow.
         verifier: Has the last word on a candidate, with its side; None if nobody has.
+        comparer: Compares answers, with its side; None if nothing is learned from them.
     """
 
     def __init__(
@@ -34,22 +52,30 @@ class Driver:
         embedder: tuple[Embedder, Side],
         store: tuple[Store, Side],
         verifier: tuple[Verifier, Side] | None = None,
+        comparer: tuple[AnswerComparer, Side] | None = None,
     ) -> None:
         encoder, embedding = embedder
         keeper, storing = store
         self._dimension = encoder.dimension
         self._recall = encoder.recall
         self._storing = storing
-        self._fetch = (storing, keeper.get, _native(keeper, "aget"), _check_entry)
-        self._search = (storing, keeper.search, _native(keeper, "asearch"), _check_candidates)
-        self._write = (storing, keeper.put, _native(keeper, "aput"), _check_nothing)
         self._embed = (embedding, encoder.embed, _native(encoder, "aembed"), self._check_vector)
+        self._performed_by: dict[type[Op[Any]], _Performer] = {  # Any: every op has its own answer type
+            FetchExact: (storing, keeper.get, _native(keeper, "aget"), _check_entry),
+            FindById: (storing, keeper.find, _native(keeper, "afind"), _check_entry),
+            FindNearest: (storing, keeper.search, _native(keeper, "asearch"), _check_candidates),
+            Write: (storing, keeper.put, _native(keeper, "aput"), _check_nothing),
+            Touch: (storing, keeper.touch, _native(keeper, "atouch"), _check_nothing),
+        }
         # A breaker of its own: what is remembered says nothing of how the embedder is now.
         remembering = Side(embedding.name, embedding.error, Breaker(), None, embedding.timeout_s)
         self._remembered = (remembering, _itself, None, self._check_vector)
         if verifier is not None:
             judge, judging = verifier
-            self._verify = (judging, judge.verify, _native(judge, "averify"), _check_bool)
+            self._performed_by[Verify] = (judging, judge.verify, _native(judge, "averify"), _check_bool)
+        if comparer is not None:
+            reader, comparing = comparer
+            self._performed_by[Compare] = (comparing, reader.same, None, _check_bool)
 
     def run(self, steps: Flow[T], budget_s: float | None = None) -> T:
         """Run a flow on this thread; the store may take `budget_s` seconds in all."""
@@ -86,18 +112,15 @@ class Driver:
             return result
 
     def _plan(self, op: Op[Any]) -> Call:  # Any: every op has its own answer type
-        if isinstance(op, FetchExact):
-            return Call(*self._fetch, (op.namespace, op.entry_id))
+        """Return the call that performs an op; the op's fields are its arguments, in their order."""
         if isinstance(op, Embed):
             known = self._known(op.text)
             return Call(*self._embed, (op.text,)) if known is None else Call(*self._remembered, (known,))
-        if isinstance(op, FindNearest):
-            return Call(*self._search, (op.namespace, op.vector, op.limit))
-        if isinstance(op, Write):
-            return Call(*self._write, (op.entry, op.vector))
-        if isinstance(op, Verify):
-            return Call(*self._verify, (op.request, op.candidate))
-        raise TypeError(f"nobody performs {type(op).__name__}")
+        performer = self._performed_by.get(type(op))
+        if performer is None:
+            raise TypeError(f"nobody performs {type(op).__name__}")
+        names: tuple[str, ...] = op.__slots__
+        return Call(*performer, tuple([getattr(op, name) for name in names]))
 
     def _known(self, text: str) -> Vector | None:
         try:

@@ -7,6 +7,7 @@ The in-process tier answers first, by a plain call; only then does a flow start.
 from __future__ import annotations
 
 import queue
+import random
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -14,10 +15,12 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semcache_integrations.assembly import assemble, keyring_of, local_ttl_s, policy_of
+from semcache_integrations.assembly import assemble, keyring_of, local_ttl_s, policy_of, target_of
+from semcache_integrations.comparers import ComparerLike
 from semcache_integrations.config import CacheConfig, load_config
 from semcache_integrations.context import surroundings
 from semcache_integrations.core import flow
+from semcache_integrations.core.acceptance import EPSILON
 from semcache_integrations.core.errors import BackendError, ConfigurationError, UnkeyableError
 from semcache_integrations.core.keys import canonical_text, encodable
 from semcache_integrations.core.models import (
@@ -32,9 +35,10 @@ from semcache_integrations.core.models import (
     Namespace,
     Selector,
 )
-from semcache_integrations.core.policy import EPSILON, storable_time
+from semcache_integrations.core.policy import storable_time
 from semcache_integrations.hash_tier import HashKey, HashTier, Slot
 from semcache_integrations.journal import Journal
+from semcache_integrations.learning import Learning, comparer_for
 from semcache_integrations.protocols import EventHook, Store, Verifier
 
 if TYPE_CHECKING:
@@ -64,8 +68,10 @@ class Engine:
         embedder: EmbedderLike | None = None,
         store: Store | None = None,
         verifier: Verifier | None = None,
+        comparer: ComparerLike | None = None,
         hooks: Sequence[EventHook] = (),
         clock: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
         **settings: Any,  # CacheConfig checks them
     ) -> None:
         self.config = load_config(config, **settings)
@@ -81,12 +87,26 @@ class Engine:
             embedder=embedder,
             store=store,
             verifier=verifier,
+            comparer=comparer_for(self._policy, comparer),
             on_change=self._journal.breaker_changed,
         )
         self._driver = self._backends.driver
         self._keyring = keyring_of(self.config, self._backends.embedder)
-        self._rules = flow.Rules(
-            self._policy, self._keyring, semantic=not self.config.hash_only, verifies=verifier is not None
+        rules = flow.Rules(
+            self._policy,
+            self._keyring,
+            semantic=not self.config.hash_only,
+            verifies=verifier is not None,
+            recheck_share=self.config.recheck_share,
+            draw=(rng or random.Random()).random,  # noqa: S311 - which hits are checked is no secret
+        )
+        self._learning = Learning(
+            self._backends,
+            rules,
+            journal=self._journal,
+            memory=self._hash,
+            clock=clock,
+            target=target_of(self.config),
         )
         self._local_ttl_s = local_ttl_s(self.config)
         self._next_sweep = clock() + _SWEEP_EVERY_S
@@ -100,7 +120,7 @@ class Engine:
         started, now = perf_counter(), self._clock()
         found = self._recall(request, now)
         if isinstance(found, Asked):
-            steps = flow.lookup(found.ask, self._rules, now)
+            steps = flow.lookup(found.ask, self._learning.rules, now)
             found = self._settle(found, self._driver.run(steps), now)
         self._journal.looked_up(found, request, perf_counter() - started)
         return found
@@ -110,7 +130,7 @@ class Engine:
         started, now = perf_counter(), self._clock()
         found = self._recall(request, now)
         if isinstance(found, Asked):
-            steps = flow.lookup(found.ask, self._rules, now)
+            steps = flow.lookup(found.ask, self._learning.rules, now)
             found = self._settle(found, await self._driver.arun(steps), now)
         self._journal.looked_up(found, request, perf_counter() - started)
         return found
@@ -161,21 +181,23 @@ class Engine:
     def _serves(self, slot: Slot, controls: Controls, now: float) -> bool:
         """Whether a kept hit is good enough for a call that may be stricter than the one that kept it."""
         hit = slot.hit
-        needed = self._policy.threshold(controls) if controls.semantic else 1.0
+        needed = self._learning.rules.policy.threshold(controls) if controls.semantic else 1.0
         return (
             hit.similarity >= min(needed, 1.0) - EPSILON and now - hit.entry.created_at <= controls.max_age_s
         )
 
     def _settle(self, asked: Asked, found: Lookup, now: float) -> Lookup:
         """Promote what the backends found into memory."""
-        if isinstance(found, Hit):
+        if isinstance(found, Hit) and not (
+            found.tier == "semantic" and self._policy.learns == "observations"
+        ):
             self._keep_again(asked.key, found, now, now + self._local_ttl_s, asked.generation)
         return found
 
     def _keep_again(self, key: HashKey, hit: Hit, now: float, until: float, generation: int) -> None:
         """Keep a hit in memory `until` then, renewed, unless it was invalidated or overwritten meanwhile."""
         entry = self._renewed(hit.entry, now)
-        kept = Hit(entry, hit.similarity, "hash")
+        kept = Hit(entry, hit.similarity, "hash", hit.score)
         deadline = min(entry.expires_at, until)
         self._hash.put_again(key, kept, deadline, self._policy.renew_at(entry), generation)
 
@@ -184,8 +206,8 @@ class Engine:
         if now < self._policy.renew_at(entry):
             return entry
         expires_at = storable_time(self._policy.expires_at(entry.created_at, now, entry.ttl_s))
-        entry = self._keyring.seal(replace(entry, expires_at=expires_at))
-        self._later(self._backends.store.touch, entry)
+        entry = replace(entry, expires_at=expires_at)
+        self._later(self._learning.renew, entry)
         return entry
 
     def store(self, request: CacheRequest, payload: str) -> CacheEntry | None:
@@ -250,20 +272,22 @@ class Engine:
 
     def _write(self, ask: flow.Ask, entry: CacheEntry) -> CacheEntry | None:
         try:
-            self._driver.run(flow.store(ask, entry, self._rules), _WRITE_BUDGET_S)
+            self._driver.run(flow.store(ask, entry, self._learning.rules), _WRITE_BUDGET_S)
         except BackendError as error:
             self._journal.not_stored(entry, str(error))
             return None
         self._journal.stored(entry)
+        self._learning.settle_later(ask, entry)
         return entry
 
     async def _awrite(self, ask: flow.Ask, entry: CacheEntry) -> CacheEntry | None:
         try:
-            await self._driver.arun(flow.store(ask, entry, self._rules), _WRITE_BUDGET_S)
+            await self._driver.arun(flow.store(ask, entry, self._learning.rules), _WRITE_BUDGET_S)
         except BackendError as error:
             self._journal.not_stored(entry, str(error))
             return None
         self._journal.stored(entry)
+        self._learning.settle_later(ask, entry)
         return entry
 
     def _later(self, function: Callable[..., object], *args: object) -> bool:

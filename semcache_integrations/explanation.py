@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from semcache_integrations.core.acceptance import is_fresh
 from semcache_integrations.core.flow import Ask
 from semcache_integrations.core.models import CacheEntry, Verdict
-from semcache_integrations.core.policy import is_fresh
 from semcache_integrations.tables import html_table
 
 if TYPE_CHECKING:

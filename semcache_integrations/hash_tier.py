@@ -119,6 +119,19 @@ class HashTier:
         """Drop every slot whose entry is selected, promoted ones included; return how many entries that were."""
         return self._remove_where(lambda slot: selector.selects(slot.hit.entry))
 
+    def forget_rewordings(self) -> None:
+        """Drop every hit that was kept for another question than its own."""
+        with self._lock:
+            self.generation += 1
+            for key in [alias for aliases in self._aliases.values() for alias in aliases]:
+                self._drop(key)
+
+    def entry(self, entry_id: str) -> CacheEntry | None:
+        """Return the entry with this id, if a hit on it is kept; it looks at every slot."""
+        with self._lock:
+            kept = (slot.hit.entry for slot in self._slots.values())
+            return next((entry for entry in kept if entry.id == entry_id), None)
+
     def clear(self) -> None:
         """Drop everything."""
         with self._lock:

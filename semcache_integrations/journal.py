@@ -62,6 +62,30 @@ class Journal:
         self.recorder.counted("dropped")
         self._tell(CacheEvent("dropped", reason="too many writes are waiting"))
 
+    def settled(self, *, joined: bool) -> None:
+        """Take note of an answer that was compared with its neighbours', and whether it was one of theirs."""
+        self.recorder.counted("settled")
+        self.recorder.counted("joined" if joined else "opened")
+
+    def unsettled(self) -> None:
+        """Take note of an answer that could not be compared: too many are waiting, or somebody failed."""
+        self.recorder.counted("unsettled")
+
+    def checked(self, *, right: bool) -> None:
+        """Take note of an answer that could have been served, and whether it would have been right."""
+        self.recorder.counted("checked_right" if right else "checked_wrong")
+
+    def braked(self, why: str) -> None:
+        """Take note of a policy that is stricter, or less strict, from now on."""
+        log.warning("the brake has %s", why)
+        self.recorder.counted("braked")
+        self._tell(CacheEvent("brake", reason=why))
+
+    def quarantined(self, entry_id: str) -> None:
+        """Take note of an answer that somebody said was wrong."""
+        self.recorder.counted("quarantined")
+        self._tell(CacheEvent("quarantined", entry_id=entry_id))
+
     def breaker_changed(self, name: str, state: State) -> None:
         """Take note of a backend that is left alone from now on, or asked again."""
         if state == "open":

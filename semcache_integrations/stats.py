@@ -150,10 +150,12 @@ class Recorder:
         with self._lock:
             self._counts[name] += by
 
-    def snapshot(self, *, entries: int, size_bytes: int, evicted: int) -> CacheStats:
+    def snapshot(
+        self, *, entries: int, size_bytes: int, evicted: int, learned: Mapping[str, int]
+    ) -> CacheStats:
         """Return the counts and percentiles of this moment."""
         with self._lock:
-            counts = dict(self._counts)
+            counts = {**self._counts, **learned}
             tallied = {name: (tally.count(), sorted(tally.seconds)) for name, tally in self._tallies.items()}
         misses = {name: count for name, (count, _) in tallied.items() if name not in TIERS and count}
         hits = {tier: tallied[tier][0] for tier in TIERS} | {"miss": sum(misses.values())}

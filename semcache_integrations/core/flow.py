@@ -7,10 +7,11 @@ async driver (`driver.py`).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from semcache_integrations.core.acceptance import is_fresh
 from semcache_integrations.core.errors import BackendError, EmbeddingError, StoreError
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import (
@@ -24,7 +25,7 @@ from semcache_integrations.core.models import (
     Vector,
     Verdict,
 )
-from semcache_integrations.core.policy import Policy, is_fresh
+from semcache_integrations.core.policy import Policy
 
 R = TypeVar("R")
 
@@ -40,6 +41,13 @@ class FetchExact(Op["CacheEntry | None"]):
     """Read one entry by its id."""
 
     namespace: Namespace
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindById(Op["CacheEntry | None"]):
+    """Read one entry whose namespace is not known; never for a look-up."""
+
     entry_id: str
 
 
@@ -65,6 +73,22 @@ class Verify(Op[bool]):
 
     request: CacheRequest
     candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Op[bool]):
+    """Say whether two answers' texts say the same."""
+
+    request: CacheRequest
+    fresh: str
+    cached: str
+
+
+@dataclass(frozen=True, slots=True)
+class Touch(Op[None]):
+    """Write what changes in an entry, if it is still there."""
+
+    entry: CacheEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +125,10 @@ class Ask:
     entry_id: str
 
 
+def _never() -> float:
+    return 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What every flow of one cache needs to know.
@@ -108,12 +136,16 @@ class Rules:
     Attributes:
         semantic: Whether there is a semantic tier at all.
         verifies: Whether a verifier has the last word.
+        recheck_share: Share of the semantic hits that are asked anew all the same, 0-1.
+        draw: Returns a random number in [0, 1).
     """
 
     policy: Policy
     keyring: Keyring
     semantic: bool = True
     verifies: bool = False
+    recheck_share: float = 0.0
+    draw: Callable[[], float] = _never
 
 
 def lookup(ask: Ask, rules: Rules, now: float) -> Flow[Lookup]:
@@ -129,10 +161,10 @@ def lookup(ask: Ask, rules: Rules, now: float) -> Flow[Lookup]:
 def _lookup(ask: Ask, rules: Rules, now: float) -> Flow[Lookup]:
     controls = ask.request.controls
     entry = yield from do(FetchExact(ask.namespace, ask.entry_id))
-    if entry is not None and not _belongs(entry, ask, rules):
+    if entry is not None and not belongs(entry, ask, rules):
         entry = None
     if entry is not None and is_fresh(entry, controls, now):
-        return Hit(entry, 1.0, "exact")
+        return Miss("quarantined", 1.0) if entry.standing.quarantined else Hit(entry, 1.0, "exact")
     if not (rules.semantic and controls.semantic):
         return Miss("not_found" if entry is None else "expired")
     candidates = yield from _neighbours(ask, rules)
@@ -140,13 +172,22 @@ def _lookup(ask: Ask, rules: Rules, now: float) -> Flow[Lookup]:
         return Miss("unembeddable")
     refused: Verdict | None = None
     for judged in rules.policy.judge(ask.text, candidates, controls, now):
-        verdict = yield from _verified(ask, rules, judged)
+        verdict = yield from verified(ask, rules, judged)
         if not verdict.refusal:
-            return Hit(verdict.candidate.entry, verdict.candidate.similarity, "semantic")
+            return _served(verdict, rules)
         refused = refused or verdict
     if refused is None:
         return Miss("not_found")
     return Miss("rejected", refused.candidate.similarity, refused.refusal)
+
+
+def _served(verdict: Verdict, rules: Rules) -> Lookup:
+    """Serve an accepted neighbour, unless the draw says that its answer is to be checked."""
+    candidate = verdict.candidate
+    share = max(rules.recheck_share, rules.policy.rule.explored_share(candidate))
+    if share > 0.0 and rules.draw() < share:
+        return Miss("explored", candidate.similarity)
+    return Hit(candidate.entry, candidate.similarity, "semantic", verdict.score)
 
 
 def _neighbours(ask: Ask, rules: Rules) -> Flow[Sequence[Candidate] | None]:
@@ -154,15 +195,16 @@ def _neighbours(ask: Ask, rules: Rules) -> Flow[Sequence[Candidate] | None]:
     if vector is None:
         return None
     found = yield from do(FindNearest(ask.namespace, vector, rules.policy.top_k))
-    return [candidate for candidate in found if _belongs(candidate.entry, ask, rules)]
+    return [candidate for candidate in found if belongs(candidate.entry, ask, rules)]
 
 
-def _belongs(entry: CacheEntry, ask: Ask, rules: Rules) -> bool:
+def belongs(entry: CacheEntry, ask: Ask, rules: Rules) -> bool:
     """Whether a plug-in store kept its promise: an entry of this namespace that this cache wrote."""
     return entry.namespace.id == ask.namespace.id and rules.keyring.genuine(entry)
 
 
-def _verified(ask: Ask, rules: Rules, verdict: Verdict) -> Flow[Verdict]:
+def verified(ask: Ask, rules: Rules, verdict: Verdict) -> Flow[Verdict]:
+    """Let the verifier, if there is one, refuse what the policy has accepted."""
     if verdict.refusal or not rules.verifies:
         return verdict
     try:
@@ -179,25 +221,27 @@ def explain(ask: Ask, rules: Rules, now: float) -> Flow[tuple[CacheEntry | None,
         BackendError: the embedder or the store failed; here that is what the caller wants to know.
     """
     entry = yield from do(FetchExact(ask.namespace, ask.entry_id))
-    if entry is not None and not _belongs(entry, ask, rules):
+    if entry is not None and not belongs(entry, ask, rules):
         entry = None
     semantic = rules.semantic and ask.request.controls.semantic
     candidates = (yield from _neighbours(ask, rules)) if semantic else ()
     verdicts: list[Verdict] = []
     for judged in rules.policy.judge(ask.text, candidates or (), ask.request.controls, now):
-        verdict = yield from _verified(ask, rules, judged)
+        verdict = yield from verified(ask, rules, judged)
         verdicts.append(verdict)
     return entry, verdicts
 
 
 def store(ask: Ask, entry: CacheEntry, rules: Rules) -> Flow[CacheEntry]:
-    """Write `entry`, with its vector unless the request or the encoder rules that out.
+    """Write `entry`, with its vector unless the request, the encoder or the policy rules that out.
+
+    A policy that learns from observations gives it its vector later, if it turns out to be worth one.
 
     Raises:
         StoreError: the entry was not written.
     """
     vector: Vector | None = None
-    if rules.semantic and ask.request.controls.semantic:
+    if rules.semantic and ask.request.controls.semantic and rules.policy.learns != "observations":
         try:
             vector = yield from do(Embed(ask.text))
         except EmbeddingError:

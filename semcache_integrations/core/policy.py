@@ -1,25 +1,21 @@
-"""What may be served and for how long: freshness, thresholds, vetoes. Pure: `now` is an argument.
+"""The settings by which answers are served, and for how long they live. Pure: `now` is an argument.
 
-A candidate is refused as soon as one rule refuses it, and the next one is looked at. The refusal's name
-says which rule it was; none of them quotes a prompt.
+What a neighbour must meet is `acceptance`'s business; a refusal's name says which rule it was, and quotes no prompt.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
+from semcache_integrations.core.acceptance import NEAREST, Case, Rule, reading_of
 from semcache_integrations.core.guards import ALL as ALL_VETOES
-from semcache_integrations.core.guards import read, vetoes
 from semcache_integrations.core.models import NEVER, CacheEntry, Candidate, Controls, Verdict
 
-_read = lru_cache(maxsize=2_048)(read)
-"""Popular entries are candidates again and again, and reading one costs ten times as much as comparing it."""
-
-EPSILON = 1e-6
-"""Slack in every comparison of cosines: float32 engines return 0.9999999 for a vector with itself."""
+Learns: TypeAlias = Literal["nothing", "groups", "observations"]
+"""What is learned from a fresh answer: who shares it; or whether the nearest neighbour's would have been right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +30,9 @@ class Policy:
         ttl_s: Seconds that an entry lives, or None.
         ttl_sliding: Whether an access renews the TTL.
         ttl_cap_s: Seconds after which even a renewed entry expires, or infinity.
+        rule: What a neighbour must meet beyond the thresholds and the vetoes.
+        learns: What is learned from each fresh answer.
+        compare_floor: Least cosine of two questions whose answers are compared.
     """
 
     similarity_threshold: float
@@ -43,6 +42,9 @@ class Policy:
     ttl_s: float | None = None
     ttl_sliding: bool = False
     ttl_cap_s: float = math.inf
+    rule: Rule = NEAREST
+    learns: Learns = "nothing"
+    compare_floor: float = 0.5
 
     def threshold(self, controls: Controls) -> float:
         """Least cosine for a call with these controls: they may tighten, never loosen."""
@@ -52,21 +54,24 @@ class Policy:
         self, text: str, candidates: Sequence[Candidate], controls: Controls, now: float
     ) -> Iterator[Verdict]:
         """Yield a verdict on each candidate, best first."""
-        asked = _read(text)
-        for candidate in candidates:
-            refusal = self._age_or_distance(candidate, controls, now)
-            if not refusal and self.vetoes:
-                refusal = vetoes(asked, _read(candidate.entry.text), self.vetoes)
-            yield Verdict(candidate, refusal)
+        return self.rule.judge(self.case(text, candidates, controls, now))
 
-    def _age_or_distance(self, candidate: Candidate, controls: Controls, now: float) -> str:
-        if not is_fresh(candidate.entry, controls, now):
-            return "expired"
-        similarity = candidate.similarity + EPSILON
-        if similarity >= self.threshold(controls):
-            return ""
-        passed_first = similarity >= max(self.similarity_threshold, controls.similarity_threshold)
-        return "below rejection_threshold" if passed_first else "below similarity_threshold"
+    def case(self, text: str, candidates: Sequence[Candidate], controls: Controls, now: float) -> Case:
+        """Return the question with its neighbours, for a rule to judge."""
+        return Case(
+            asked=reading_of(text),
+            candidates=candidates,
+            controls=controls,
+            now=now,
+            threshold=max(self.similarity_threshold, controls.similarity_threshold),
+            second_bar=self.rejection_threshold,
+            vetoes=self.vetoes,
+        )
+
+    def tightened(self, step: int) -> Policy:
+        """Return the policy after so many steps of the brake; 0 is the policy itself."""
+        rule, threshold = self.rule.tightened(self.similarity_threshold, step)
+        return replace(self, rule=rule, similarity_threshold=threshold)
 
     def expires_at(self, created_at: float, now: float, ttl_s: float | None) -> float:
         """When an entry touched `now` expires, in seconds since the epoch."""
@@ -83,11 +88,6 @@ class Policy:
         ):
             return NEVER
         return entry.expires_at - entry.ttl_s / 2
-
-
-def is_fresh(entry: CacheEntry, controls: Controls, now: float) -> bool:
-    """Whether the entry has neither expired nor grown too old for this call."""
-    return now < entry.expires_at and now - entry.created_at <= controls.max_age_s
 
 
 def storable_time(seconds: float) -> float:
