@@ -154,7 +154,9 @@ def test_a_store_that_cannot_write_is_counted_and_memory_serves(use_async):
 def test_a_dead_store_is_left_alone_told_once_and_asked_again_when_it_lives(use_async, caplog):
     caplog.set_level(logging.WARNING, "semcache_integrations")
     store, events = BadStore("get", StoreError("down")), []
-    with SemanticCache(embedder=HashingEmbedder(), store=store, hooks=[events.append]) as cache:
+    with SemanticCache(
+        embedder=HashingEmbedder(), store=store, hooks=[events.append], similarity_threshold=0.9
+    ) as cache:
         for _ in range(FAILURES_TO_OPEN + 20):
             ask(cache, ASKED, use_async=use_async)
         assert store.calls == FAILURES_TO_OPEN
