@@ -21,8 +21,8 @@ TARGETS = (0.005, 0.01, 0.02, 0.05, 0.10)
 """Wrong hits per hit for which a threshold is found."""
 
 _ORDERS = 5
-_CAUTION = 0.9
-"""Share of a target that the worst rehearsal may use: runs of one stream differ by a tenth of it and more."""
+_CAUTION = 0.95
+"""Share of a target that the worst rehearsal may use: other orders of the same stream may do worse."""
 
 _SCORES = tuple(1 / (1 + float(np.exp(-logit))) for logit in np.arange(0.0, 6.31, 0.1))
 _SLICES = ((None, 1, 0.5), (800, 4, 0.2), (200, 12, 0.15), (50, 40, 0.15))
