@@ -6,7 +6,9 @@ compared as it stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+import orjson
 
 _readers: dict[str, Callable[[str], str]] = {}
 
@@ -28,6 +30,31 @@ def text_of(dialect: str, payload: str) -> str:
     if read is None:
         return payload
     try:
-        return read(payload)
+        text = read(payload)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return payload
+    return text if isinstance(text, str) and text else payload
+
+
+def told(text: str, calls: Iterable[tuple[str, object]]) -> str:
+    """Return an answer's text, with its tool calls as canonical JSON.
+
+    Args:
+        text: What it says.
+        calls: Name and arguments of each call; arguments that are JSON in a string are read.
+
+    Raises:
+        TypeError: the arguments are no JSON.
+    """
+    called = [{"name": name, "arguments": _parsed(arguments)} for name, arguments in calls]
+    written = orjson.dumps(called, option=orjson.OPT_SORT_KEYS).decode() if called else ""
+    return f"{text}\n{written}" if text and written else text or written
+
+
+def _parsed(arguments: object) -> object:
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return orjson.loads(arguments)
+    except ValueError:
+        return arguments

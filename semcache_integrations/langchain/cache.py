@@ -21,17 +21,21 @@ from langchain_core.outputs import Generation
 from semcache_integrations import context
 from semcache_integrations.cache import SemanticCache, shared_or_new
 from semcache_integrations.closing import Closing
+from semcache_integrations.core import answers
 from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Hit, Lookup
 from semcache_integrations.explanation import Explanation
 from semcache_integrations.langchain import envelope
 from semcache_integrations.langchain.envelope import HitUsage
 from semcache_integrations.langchain.keys import EXACT, request_for
-from semcache_integrations.langchain.prompts import CHAT_DIALECT
+from semcache_integrations.langchain.prompts import CHAT_DIALECT, TEXT_DIALECT
 from semcache_integrations.langchain.storable import calls_tools
 from semcache_integrations.stats import CacheStats
 
 log = logging.getLogger("semcache_integrations.langchain")
+
+answers.register(CHAT_DIALECT, envelope.text_of)
+answers.register(TEXT_DIALECT, envelope.text_of)
 
 
 class LangChainSemanticCache(BaseCache, Closing):

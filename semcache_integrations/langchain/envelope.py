@@ -22,6 +22,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from semcache_integrations.core import answers
 from semcache_integrations.langchain.storable import is_storable
 
 HitUsage = Literal["original", "zero"]
@@ -33,6 +34,7 @@ _NO_USAGE = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
 _HANDLES = frozenset({"id", "headers", "container", "request_id"})  # of a call that is over
 _CALL_IDS = frozenset({"id", "call_id", "tool_call_id", "tool_use_id"})
 _MODELS_OWN = frozenset({"args", "arguments", "input", "text"})  # the model's words, ids or not
+_CALL_BLOCKS = frozenset({"tool_use", "tool_call", "function_call", "thinking", "reasoning"})
 _SHORTEST_ID = 9  # characters; Mistral's ids have no more
 
 _Json = dict[str, Any]  # Any: JSON
@@ -107,6 +109,36 @@ def unpack(payload: str) -> Answer | None:
         return Answer(tuple(_unpacked(one) for one in envelope["g"]))
     except (KeyError, TypeError, ValueError, AttributeError, ValidationError):
         return None
+
+
+def text_of(payload: str) -> str:
+    """Return what the answer in a payload says, for comparing it with another.
+
+    Raises:
+        ValueError: the payload is not JSON.
+        LookupError, TypeError: it is another JSON.
+    """
+    return "\n".join(map(_told, orjson.loads(payload)["g"]))
+
+
+def _told(body: _Json) -> str:
+    if body["k"] == "text":
+        return answers.told(body["t"], ())
+    message = body["m"]
+    content = message["content"]
+    blocks = [content] if isinstance(content, str) else content
+    text = "\n".join(filter(None, map(_block_text, blocks)))
+    return answers.told(text, [(call["name"], call["args"]) for call in message["tool_calls"]])
+
+
+def _block_text(block: object) -> str:
+    """Return a content block's text, the block itself where it is none; calls are listed with the message."""
+    if not isinstance(block, dict):
+        return str(block)
+    kind = block.get("type")
+    if kind in ("text", "output_text"):
+        return str(block["text"])
+    return "" if kind in _CALL_BLOCKS else orjson.dumps(block, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _packed(generation: Generation) -> _Json:

@@ -16,7 +16,10 @@ import orjson
 from litellm.types.utils import Choices, ModelResponse
 from pydantic import BaseModel, ValidationError
 
+from semcache_integrations.core import answers
 from semcache_integrations.litellm.usage import finished
+
+CHAT_DIALECT = "litellm.chat"
 
 _VERSION = 1
 _COMPLETE = frozenset({"stop", "tool_calls", "function_call"})
@@ -89,6 +92,27 @@ def unpack(payload: str) -> Answer | None:
     except (ValueError, TypeError, KeyError, AttributeError, ValidationError):
         return None
     return Answer(response, body, flat) if body["choices"] else None
+
+
+def text_of(payload: str) -> str:
+    """Return what the answer in a payload says, for comparing it with another.
+
+    Raises:
+        ValueError: the payload is not JSON, or the answer is more than text.
+        LookupError, TypeError: it is another JSON.
+    """
+    return "\n".join(_told(choice["message"]) for choice in orjson.loads(payload)["response"]["choices"])
+
+
+def _told(message: Mapping[str, Any]) -> str:
+    if message.get("audio") or message.get("images"):
+        raise ValueError("it cannot be compared by its text")
+    calls = [call["function"] for call in message.get("tool_calls") or ()]
+    calls += [message["function_call"]] if message.get("function_call") else []
+    return answers.told(message.get("content") or "", [(call["name"], call["arguments"]) for call in calls])
+
+
+answers.register(CHAT_DIALECT, text_of)
 
 
 def new_call_id() -> str:

@@ -19,6 +19,7 @@ import orjson
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.keys import canonical
 from semcache_integrations.core.models import CacheRequest
+from semcache_integrations.litellm.answers import CHAT_DIALECT
 from semcache_integrations.litellm.wishes import controls, mapping
 
 _UNKEYED = frozenset(
@@ -114,7 +115,7 @@ def chat_request(arguments: Mapping[str, object], *, tenant: str = "", secret: b
         model=_model(arguments),
         context=_frozen([_call(arguments, secret), turns[:-1], rest]),
         tenant=tenant,
-        dialect="litellm.chat",
+        dialect=CHAT_DIALECT,
         controls=controls(arguments, semantic=embeddable and not tools),
     )
 
