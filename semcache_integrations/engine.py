@@ -6,7 +6,6 @@ The in-process tier answers first, by a plain call; only then does a flow start.
 
 from __future__ import annotations
 
-import queue
 import random
 import time
 import weakref
@@ -42,13 +41,13 @@ from semcache_integrations.learning import Learning, comparer_for
 from semcache_integrations.lifetimes import Lifetimes
 from semcache_integrations.policies import policy_of, target_of, warn_if_unknown
 from semcache_integrations.protocols import EventHook, Store, TTLPolicy, Verifier
+from semcache_integrations.writing import Writer
 
 if TYPE_CHECKING:
     from semcache_integrations.backends.embedders import EmbedderLike
 
 
 _WRITE_BUDGET_S = 5.0  # for one write: nobody waits for it, but a dead store must not hold the queue
-_SWEEP_EVERY_S = 300.0
 
 
 class Asked(NamedTuple):
@@ -117,7 +116,7 @@ class Engine:
         self._amender = Amender(
             self._backends, self._lifetimes, memory=self._hash, keyring=self._keyring, journal=self._journal
         )
-        self._next_sweep = clock() + _SWEEP_EVERY_S
+        self._writer = Writer(self._backends, self._journal, clock)
         self._finalizer = weakref.finalize(self, self._backends.close)
 
     def lookup(self, request: CacheRequest) -> Lookup:
@@ -226,7 +225,7 @@ class Engine:
             return entry
         expires_at = storable_time(self._policy.expires_at(entry.created_at, now, entry.ttl_s))
         entry = replace(entry, expires_at=expires_at)
-        self._later(self._learning.renew, entry)
+        self._writer.later(self._learning.renew, entry)
         return entry
 
     def store(self, request: CacheRequest, payload: str) -> CacheEntry | None:
@@ -245,7 +244,7 @@ class Engine:
             return None
         ask, entry = prepared
         if self._backends.in_background:
-            return entry if self._later(self._write, ask, entry) else None
+            return entry if self._writer.later(self._write, ask, entry) else None
         return self._write(ask, entry)
 
     async def astore(self, request: CacheRequest, payload: str) -> CacheEntry | None:
@@ -255,7 +254,7 @@ class Engine:
             return None
         ask, entry = prepared
         if self._backends.in_background:
-            return entry if self._later(self._write, ask, entry) else None
+            return entry if self._writer.later(self._write, ask, entry) else None
         return await self._awrite(ask, entry)
 
     def _prepare(self, request: CacheRequest, payload: str) -> tuple[flow.Ask, CacheEntry] | None:
@@ -308,24 +307,6 @@ class Engine:
         self._journal.stored(entry)
         self._learning.settle_later(ask, entry)
         self._amender.consider(ask.request, entry)
-
-    def _later(self, function: Callable[..., object], *args: object) -> bool:
-        """Queue work for the writing thread; a full queue drops it, counted."""
-        try:
-            self._backends.writes.submit(function, *args)
-        except queue.Full:
-            self._journal.dropped()
-            return False
-        self._sweep_when_due()
-        return True
-
-    def _sweep_when_due(self) -> None:
-        """Delete what has expired, now and then; the embedded store sweeps by itself."""
-        now = self._clock()
-        if now < self._next_sweep or self._backends.store.in_process:
-            return
-        self._next_sweep = now + _SWEEP_EVERY_S
-        self._later(self._backends.store.delete, Selector(expired_at=now))
 
     def _forget(self, selector: Selector) -> int:
         """Drop entries from memory, and keep look-ups that are under way from bringing them back."""

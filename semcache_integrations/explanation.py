@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from semcache_integrations.core.acceptance import is_fresh
+from semcache_integrations.core.acceptance import group_of, is_fresh
 from semcache_integrations.core.flow import Ask
 from semcache_integrations.core.models import CacheEntry, Verdict
 from semcache_integrations.tables import html_table
@@ -14,7 +14,8 @@ from semcache_integrations.tables import html_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-_COLUMNS = ("question", "similarity", "verdict", "entry")
+_COLUMNS = ("question", "similarity", "score", "verdict", "group", "entry")
+_GROUP_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +38,21 @@ class Explanation:
 
     @property
     def served(self) -> CacheEntry | None:
-        """The entry whose answer a look-up of the store would serve."""
+        """The entry whose answer a look-up of the store would serve, if it is not asked anew to check it."""
         if self.exact is not None and is_fresh(self.exact, self.ask.request.controls, self.now):
-            return self.exact
+            return None if self.exact.standing.quarantined else self.exact
         accepted = (verdict.candidate.entry for verdict in self.verdicts if not verdict.refusal)
         return next(accepted, None)
 
-    def rows(self) -> Iterator[tuple[str, str, str, str]]:
-        """Yield the table's rows: question, similarity, verdict, entry id."""
+    def rows(self) -> Iterator[tuple[str, str, str, str, str, str]]:
+        """Yield the table's rows: question, similarity, score, verdict, answer group, entry id."""
         if self.exact is not None:
             yield (
                 self.exact.text,
                 "1.000",
+                "",
                 self._on_exact(self.exact),
+                _short_group(self.exact),
                 self.exact.id,
             )
         for verdict in self.verdicts:
@@ -58,13 +61,17 @@ class Explanation:
                 yield (
                     entry.text,
                     f"{verdict.candidate.similarity:.3f}",
+                    "" if verdict.score is None else f"{verdict.score:.3f}",
                     verdict.refusal or "accepted",
+                    _short_group(entry),
                     entry.id,
                 )
 
     def _on_exact(self, exact: CacheEntry) -> str:
         if self.served is exact:
             return "same question"
+        if exact.standing.quarantined:
+            return "quarantined"
         return "expired" if self.now >= exact.expires_at else "too old for this call"
 
     def _title(self) -> str:
@@ -76,10 +83,15 @@ class Explanation:
 
         table = Table(title=escape(self._title()))
         for column in _COLUMNS:
-            table.add_column(column, justify="right" if column == "similarity" else "left")
+            table.add_column(column, justify="right" if column in ("similarity", "score") else "left")
         for row in self.rows():
             table.add_row(*(escape(cell) for cell in row))
         return table
 
     def _repr_html_(self) -> str:
         return html_table(self._title(), _COLUMNS, self.rows())
+
+
+def _short_group(entry: CacheEntry) -> str:
+    """Return enough of the group's name to see who shares it."""
+    return group_of(entry)[:_GROUP_CHARACTERS]

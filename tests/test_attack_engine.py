@@ -75,13 +75,13 @@ def test_a_renewal_does_not_bring_back_what_is_invalidated_meanwhile(embedder, s
     with SemanticCache(embedder=embedder, store=store, clock=clock, ttl_s=100, ttl_sliding=True) as cache:
         cache.put(ASKED, "answer")
         clock.advance(60)
-        later = cache._later
+        later = cache._writer.later
 
         def meanwhile(*work):  # the moment between reading the slot and keeping it renewed
             cache.invalidate(cache._hash.get(next(iter(cache._hash._slots)), clock.now).hit.entry.id)
             return later(*work)
 
-        cache._later = meanwhile
+        cache._writer.later = meanwhile
         cache.get(ASKED)
         assert len(cache._hash) == 0
 
