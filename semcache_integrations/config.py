@@ -86,6 +86,7 @@ class CacheConfig(BaseModel):
         delta: Share of the requests that `verified` may answer wrongly, at most 0.2; None means 0.02.
         recheck_share: Share of the semantic hits that are asked anew all the same, to see whether they would have
             been right; where too many were not, the brake makes the policy stricter.
+        calibration: File that `semcache tune --fit` made, for `balanced` and `strict` with an embedder of your own.
         rejection_threshold: Second, stricter bar on what passed the first; None for no second bar.
         top_k: How many neighbours are considered.
         vetoes: Refuse neighbours that differ in numbers, names, negation and the like, however similar: all, none,
@@ -123,6 +124,7 @@ class CacheConfig(BaseModel):
     embedding_model: Annotated[str, Field(min_length=1)] = DEFAULT_EMBEDDING_MODEL
     hash_only: bool = False
     policy: PolicyName | None = None
+    calibration: str | os.PathLike[str] | None = None
     similarity_threshold: Similarity | None = None
     target_wrong_hits: WrongShare | None = None
     delta: WrongShare | None = None

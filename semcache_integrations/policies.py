@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from semcache_integrations.config import DEFAULT_WRONG_SHARE, CacheConfig, least_similarity
 from semcache_integrations.core.acceptance import NEAREST, Rule, Scored, Verified
-from semcache_integrations.core.calibration import calibration_for
+from semcache_integrations.core.calibration import Calibration, calibration_for, calibration_key, parse
+from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.guards import ALL as ALL_VETOES
 from semcache_integrations.core.models import NEVER
 from semcache_integrations.core.policy import Learns, Policy
@@ -47,10 +49,10 @@ def target_of(config: CacheConfig) -> float:
 def warn_if_unknown(config: CacheConfig, embedder: str) -> None:
     """Tell the user that a policy which estimates knows nothing of the embedder."""
     scored = config.policy_name in ("balanced", "strict") and not config.hash_only
-    if scored and calibration_for(embedder) is None:
+    if scored and _calibration_of(config, embedder) is None:
         log.warning(
             "policy=%r knows nothing of the embedder %s, and goes by similarity_threshold=%.2f; "
-            "`semcache tune` finds what suits your questions",
+            "`semcache tune` finds what suits your questions, `semcache tune --fit` calibrates the embedder",
             config.policy_name,
             embedder,
             max(UNKNOWN_SIMILARITY, config.similarity_threshold or 0.0),
@@ -64,10 +66,31 @@ def _rule_of(config: CacheConfig, embedder: str) -> tuple[Rule, float]:
         return Verified(config.delta or DEFAULT_WRONG_SHARE), least
     if config.policy_name == "static":
         return NEAREST, least
-    calibration = calibration_for(embedder)
+    calibration = _calibration_of(config, embedder)
     if calibration is None:
         return NEAREST, max(UNKNOWN_SIMILARITY, least)
     return Scored(calibration, target_of(config)), least
+
+
+def _calibration_of(config: CacheConfig, embedder: str) -> Calibration | None:
+    """Return the embedder's calibration: of the file that is named, else the one that came with the package.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or knows nothing of this embedder.
+    """
+    if config.calibration is None:
+        return calibration_for(embedder)
+    path = Path(config.calibration).expanduser()
+    try:
+        known = parse(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"calibration={str(path)!r} cannot be read: {error.strerror}") from None
+    found = known.get(calibration_key(embedder))
+    if found is None:
+        raise ConfigurationError(
+            f"{path.name} calibrates {', '.join(known)}, not {calibration_key(embedder)}: make one with semcache tune --fit"
+        )
+    return found
 
 
 def _learns(config: CacheConfig, rule: Rule) -> Learns:

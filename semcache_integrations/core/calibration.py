@@ -67,10 +67,27 @@ def calibration_for(embedder: str) -> Calibration | None:
 
 def calibration_key(embedder: str) -> str:
     """Return what the embedders of one calibration share: model and variant, without build and weights' digest."""
-    model, _, build = embedder.rpartition("@")
+    model, at, build = embedder.rpartition("@")
+    if not at:
+        return embedder
     variant = re.match("[a-z0-9]*", build)
     name = variant.group() if variant else ""
     return f"{model}@{_SAME_VECTORS.get(name, name)}"
+
+
+def write(embedders: Mapping[str, Calibration]) -> bytes:
+    """Return the file that `parse` reads: calibrations by `calibration_key`, trained on the same data."""
+    data = {
+        "schema": SCHEMA,
+        "made_by": "semcache tune --fit",
+        "trained_on": next(iter(embedders.values())).trained_on,
+        "features": FEATURES,
+        "embedders": {
+            name: {"weights": each.weights, "bias": each.bias, "thresholds": each.thresholds}
+            for name, each in embedders.items()
+        },
+    }
+    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def parse(written: bytes | str) -> dict[str, Calibration]:
@@ -109,8 +126,6 @@ def _calibration(fitted: Mapping[str, object], trained_on: str) -> Calibration:
 def _numbers(values: object) -> tuple[float, ...]:
     if not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
         raise TypeError
-    if not all(map(math.isfinite, values)):
-        raise ValueError
     return tuple(map(float, values))
 
 

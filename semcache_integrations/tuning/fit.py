@@ -21,9 +21,6 @@ TARGETS = (0.005, 0.01, 0.02, 0.05, 0.10)
 """Wrong hits per hit for which a threshold is found."""
 
 _ORDERS = 5
-_CAUTION = 0.95
-"""Share of a target that the worst rehearsal may use: other orders of the same stream may do worse."""
-
 _SCORES = tuple(1 / (1 + float(np.exp(-logit))) for logit in np.arange(0.0, 6.31, 0.1))
 _SLICES = ((None, 1, 0.5), (800, 4, 0.2), (200, 12, 0.15), (50, 40, 0.15))
 """(requests, rehearsals, weight): young caches are sparse, and their neighbourhoods tell less."""
@@ -51,8 +48,7 @@ def fit(streams: Mapping[str, Stream], progress: Progress = lambda *_: None) -> 
     """Fit the score to streams.
 
     First on what a cache that serves nothing sees, then on what that score's own cache sees. A threshold is the
-    least score at which no stream, in any of five orders and with 5 % of the comparisons wrong, uses more than
-    `_CAUTION` of the target.
+    least score at which no stream, in any of five orders and with 5 % of the comparisons wrong, exceeds the target.
 
     Args:
         streams: By name; each weighs the same.
@@ -139,7 +135,7 @@ def _thresholds(
     found: list[tuple[float, float]] = []
     for done, target in enumerate(TARGETS):
         progress("finding thresholds", done, len(TARGETS))
-        at = bisect_left(range(len(_SCORES)), 1, key=lambda at: int(worst(at) <= _CAUTION * target))
+        at = bisect_left(range(len(_SCORES)), 1, key=lambda at: int(worst(at) <= target))
         if at < len(_SCORES):
             found.append((target, _SCORES[at]))
     progress("finding thresholds", len(TARGETS), len(TARGETS))

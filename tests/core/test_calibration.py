@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semcache_integrations.core.calibration import Calibration, calibration_for, calibration_key, parse
+from semcache_integrations.core.calibration import Calibration, calibration_for, calibration_key, parse, write
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.scoring import FEATURES
 
@@ -29,6 +29,7 @@ def test_every_build_of_the_default_model_is_calibrated(embedder):
 
 
 def test_the_hubs_export_is_the_fp32_build_and_int8_is_not():
+    assert calibration_key("hashing-256") == "hashing-256"
     assert calibration_key("m@hub-1.2") == calibration_key("m@fp32.7-abc") != calibration_key("m@int8.7-abc")
 
 
@@ -54,6 +55,11 @@ def test_beyond_the_loosest_target_nothing_gets_looser_and_below_the_strictest_a
 def test_a_smaller_target_never_has_a_lower_threshold(one, other):
     strict, loose = sorted((one, other))
     assert MODEL.threshold(strict) >= MODEL.threshold(loose) - 1e-12
+
+
+def test_what_is_written_can_be_read():
+    both = {"a@int8": MODEL, "b": MODEL}
+    assert parse(write(both)) == both
 
 
 def test_a_good_file_is_read():

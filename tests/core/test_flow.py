@@ -111,6 +111,18 @@ def test_a_call_may_tighten_the_threshold_and_not_loosen_it():
     assert not lookup(None, VECTOR, far, asked=ask(similarity_threshold=0.1))[1]
 
 
+@pytest.mark.parametrize(("drawn", "served"), [(0.09, False), (0.1, True)])
+def test_a_share_of_the_hits_is_asked_anew(drawn, served):
+    checking = replace(rules(), recheck_share=0.1, draw=lambda: drawn)
+    found = lookup(None, VECTOR, [Candidate(entry(), 0.95)], given=checking)[1]
+    assert found == (Hit(entry(), 0.95, "semantic") if served else Miss("explored", 0.95))
+
+
+def test_nobody_is_asked_anew_without_a_draw():
+    checking = replace(rules(), recheck_share=0.9)
+    assert lookup(None, VECTOR, [Candidate(entry(), 0.95)], given=checking)[1]
+
+
 def test_an_expired_candidate_gives_way_to_the_next_one():
     stale, fresh = entry("France's capital?", expires_at=NOW), entry()
     found = lookup(None, VECTOR, [Candidate(stale, 0.99), Candidate(fresh, 0.95)])[1]
