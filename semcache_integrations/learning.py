@@ -21,11 +21,12 @@ from semcache_integrations.comparers import ComparerLike, as_comparer
 from semcache_integrations.config import CacheConfig
 from semcache_integrations.context import bypass
 from semcache_integrations.core import settling
-from semcache_integrations.core.brake import Brake, wilson
+from semcache_integrations.core.brake import Brake
 from semcache_integrations.core.errors import BackendError, StoreError
 from semcache_integrations.core.flow import Ask, Rules
 from semcache_integrations.core.models import CacheEntry, CacheRequest, Selector
 from semcache_integrations.core.settling import Amendment, Change, Lesson
+from semcache_integrations.core.wilson import interval
 from semcache_integrations.hash_tier import HashTier
 from semcache_integrations.journal import Journal
 from semcache_integrations.policies import policy_of
@@ -136,10 +137,10 @@ class Learning:
         if change:
             self.rules = replace(self.rules, policy=self._policy.tightened(brake.step))
             self._memory.forget_rewordings()  # they were accepted under another policy
-            share = wilson(wrong, labels)
+            low, high = interval(wrong, labels)
             self._journal.braked(
                 f"{change} to step {brake.step}: {wrong} of {labels} checked hits were wrong, "
-                f"{share.low:.1%}-{share.high:.1%} where {brake.target:.1%} are allowed"
+                f"{low:.1%}-{high:.1%} where {brake.target:.1%} are allowed"
             )
 
     # -- changes to what is stored -------------------------------------------------------------------

@@ -12,11 +12,12 @@ import pytest
 from semcache_integrations import CacheRequest, ConfigurationError, Hit, SemanticCache
 from semcache_integrations.core import answers, settling
 from semcache_integrations.core.acceptance import Nearest, Scored, Verified, group_of
-from semcache_integrations.core.brake import Brake, wilson
+from semcache_integrations.core.brake import Brake
 from semcache_integrations.core.calibration import calibration_for
 from semcache_integrations.core.errors import BackendError
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import CacheEntry, Namespace, Standing
+from semcache_integrations.core.wilson import interval
 from semcache_integrations.protocols import AnswerComparer, Embedder
 from semcache_integrations.testing import MemoryStore
 
@@ -344,7 +345,7 @@ def test_the_brake_has_an_end():
 
 @pytest.mark.parametrize(("wrong", "labels", "low", "high"), [(0, 10, 0.0, 0.2775), (5, 50, 0.0435, 0.2136)])
 def test_wilsons_interval_has_its_known_values(wrong, labels, low, high):
-    assert wilson(wrong, labels) == pytest.approx((low, high), abs=1e-4)
+    assert interval(wrong, labels) == pytest.approx((low, high), abs=1e-4)
 
 
 @pytest.mark.parametrize(

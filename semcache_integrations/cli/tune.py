@@ -21,7 +21,7 @@ def complete_model(_ctx: click.Context, _param: click.Parameter, incomplete: str
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--target",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -42,20 +42,66 @@ def complete_model(_ctx: click.Context, _param: click.Parameter, incomplete: str
     help="Write the chart to this file; its suffix says the format.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option(
+    "--fit",
+    metavar="OUT",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Calibrate the embedder for policy=balanced and strict, into this file, or adding to it. FILE is optional then. Takes minutes.",
+)
 def tune(
-    file: Path,
+    file: Path | None,
     *,
     target: float,
     embedding_model: str | None,
     limit: int | None,
     plot: Path | None,
     as_json: bool,
+    fit: Path | None,
 ) -> None:
     """Find the similarity threshold for a wanted share of wrong hits on your own data.
 
     FILE holds labelled pairs (columns a, b, label) or a request log (text, and class or response), as JSON lines
     or CSV; or plain text with one request a line, for hit rates alone.
     """
+    if fit is not None:
+        _fit(file, fit, embedding_model, limit)
+    elif file is not None:
+        _tune(file, target, embedding_model, limit, plot, as_json=as_json)
+    else:
+        raise click.UsageError("name a FILE with your questions, or --fit OUT to calibrate an embedder")
+
+
+def _fit(file: Path | None, out: Path, embedding_model: str | None, limit: int | None) -> None:
+    from semcache_integrations.core.calibration import parse, write
+    from semcache_integrations.tuning.calibrate import calibrate
+    from semcache_integrations.tuning.data import Stream, read_data
+
+    own = [] if file is None else [read_data(file)]
+    streams = [each for each in own if isinstance(each, Stream)]
+    if len(streams) < len(own):
+        raise ConfigurationError(
+            f"{file} holds pairs: a score is fitted to a stream of requests with classes"
+        )
+    with staged_bar() as progress:
+        fitted = calibrate(*streams, embedder=embedding_model, limit=limit, progress=progress)
+    known = parse(out.read_bytes()) if out.exists() else {}  # one file may hold several embedders
+    out.write_bytes(write({**known, **fitted}))
+    (name, calibration), *_ = fitted.items()
+    click.echo(f"{name}: calibrated on {calibration.trained_on}")
+    for target, score in calibration.thresholds:
+        click.echo(f"  {target:.1%} of wrong hits: score {score:.3f}")
+    click.echo(f'\nSemanticCache(policy="balanced", calibration={str(out)!r})')
+
+
+def _tune(
+    file: Path,
+    target: float,
+    embedding_model: str | None,
+    limit: int | None,
+    plot: Path | None,
+    *,
+    as_json: bool,
+) -> None:
     from semcache_integrations.tuning.run import tune as find_threshold
 
     if plot is not None:

@@ -7,12 +7,10 @@ change the evidence is collected anew, because it was about another policy.
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
-Z = 1.96
-"""Two-sided 95 % of the normal distribution."""
+from semcache_integrations.core.wilson import interval
 
 LEAST_LABELS = 20
 """Fewer say nothing: two mistakes of the comparer in a row would pull the brake."""
@@ -23,29 +21,6 @@ WINDOW = 1_000
 MOST_STEPS = 4
 
 Change: TypeAlias = Literal["", "tightened", "loosened"]
-
-
-class Interval(NamedTuple):
-    """Bounds of a share, 0-1."""
-
-    low: float
-    high: float
-
-
-def wilson(wrong: int, labels: int) -> Interval:
-    """Return Wilson's score interval of the share `wrong / labels` at 95 % confidence.
-
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927):
-    (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n). Right also for few labels and for shares near 0.
-
-    Args:
-        wrong: How many of them were wrong.
-        labels: How many there are, at least 1.
-    """
-    share, square = wrong / labels, Z * Z / labels
-    middle = share + square / 2
-    half = Z * math.sqrt(share * (1 - share) / labels + square / (4 * labels))
-    return Interval(max(0.0, (middle - half) / (1 + square)), min(1.0, (middle + half) / (1 + square)))
 
 
 class Brake:
@@ -79,10 +54,10 @@ class Brake:
         self._labels.append(right)
         if self.labels < LEAST_LABELS:
             return ""
-        share = wilson(self.wrong, self.labels)
-        if share.low > self.target and self.step < MOST_STEPS:
+        low, high = interval(self.wrong, self.labels)
+        if low > self.target and self.step < MOST_STEPS:
             return self._move(1)
-        if share.high < self.target / 2 and self.step > 0:
+        if high < self.target / 2 and self.step > 0:
             return self._move(-1)
         return ""
 

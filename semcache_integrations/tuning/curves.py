@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from semcache_integrations.core.wilson import Rate, trials_needed
 from semcache_integrations.tuning.evidence import Count
-from semcache_integrations.tuning.wilson import Rate, trials_needed
 
 THRESHOLDS: Final = tuple(round(0.60 + step / 100, 2) for step in range(40))
 """0.60 to 0.99: below, unrelated questions meet; at 1.00 only equal ones do."""

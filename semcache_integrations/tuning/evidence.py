@@ -14,10 +14,10 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from semcache_integrations.core.acceptance import EPSILON
 from semcache_integrations.core.guards import VETOES, Reading, read, vetoes
 from semcache_integrations.core.keys import canonical_text
 from semcache_integrations.core.models import Vector
-from semcache_integrations.core.policy import EPSILON
 from semcache_integrations.tuning.data import Pair, Request
 
 Embed: TypeAlias = Callable[[str], "Vector | None"]

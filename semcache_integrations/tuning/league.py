@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from semcache_integrations.core.wilson import Rate
 from semcache_integrations.tuning.policies import Contender
 from semcache_integrations.tuning.shown import Shown
-from semcache_integrations.tuning.wilson import Rate
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -16,9 +16,9 @@ except ModuleNotFoundError as exc:
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from semcache_integrations.core.wilson import Rate
     from semcache_integrations.tuning.curves import Curve, Point
     from semcache_integrations.tuning.tuned import Tuning
-    from semcache_integrations.tuning.wilson import Rate
 
 _PLAIN, _VETOED, _OTHER = "#c0504d", "#1f6f8b", "#8a8d91"
 _LABELLED: Final = frozenset({70, 75, 80, 85, 90, 95})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from semcache_integrations.core.acceptance import EPSILON
 from semcache_integrations.core.guards import VETOES
-from semcache_integrations.core.policy import EPSILON
+from semcache_integrations.core.wilson import Rate
 from semcache_integrations.tuning.curves import Curve, Point
 from semcache_integrations.tuning.evidence import Neighbour
 from semcache_integrations.tuning.shown import Shown
-from semcache_integrations.tuning.wilson import Rate
 
 ANY: Final = "any of them"
 
@@ -73,9 +73,11 @@ def by_veto(title: str, near: Sequence[Neighbour]) -> Shown:
         wrong, right = ([each for each in group if name in each.refusals] for group in (others, sames))
         if wrong or right:
             alone = [sum(len(each.refusals) == 1 for each in group) for group in (wrong, right)]
-            rows.append(_veto_row(name, (len(wrong), len(others)), (len(right), len(sames)), alone, labelled))
+            rows.append(
+                _veto_row(name, (len(wrong), len(others)), (len(right), len(sames)), alone, labelled=labelled)
+            )
     wrong, right = ([each for each in group if each.refusals] for group in (others, sames))
-    rows.append(_veto_row(ANY, (len(wrong), len(others)), (len(right), len(sames)), (), labelled))
+    rows.append(_veto_row(ANY, (len(wrong), len(others)), (len(right), len(sames)), (), labelled=labelled))
     if labelled:
         return Shown(title, _VETO_COLUMNS, rows, emphasised=frozenset({len(rows) - 1}))
     return Shown(title, ("veto", "refuses", "alone in it"), rows, emphasised=frozenset({len(rows) - 1}))
@@ -114,7 +116,7 @@ def _cells(point: Point) -> tuple[str, str, str]:
 
 
 def _veto_row(
-    name: str, wrong: tuple[int, int], right: tuple[int, int], alone: Sequence[int], labelled: bool
+    name: str, wrong: tuple[int, int], right: tuple[int, int], alone: Sequence[int], *, labelled: bool
 ) -> tuple[str, ...]:
     if not labelled:
         return (name, _of(*wrong), f"{alone[0]:,}" if alone else "")
