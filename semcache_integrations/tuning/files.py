@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, NoReturn, TypeAlias
+from typing import BinaryIO, Final, NoReturn, TypeAlias, cast
 
 from semcache_integrations.core.errors import ConfigurationError
 
@@ -113,7 +113,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rb") as file:
-            yield file
+            yield cast("BinaryIO", file)  # a GzipFile reads as any other
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ConfigurationError(
             f"{path.name}: not a whole gzip file ({error}); unpack it or copy it again"
