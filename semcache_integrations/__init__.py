@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from semcache_integrations.cache import SemanticCache
+    from semcache_integrations.comparers import JudgeComparer, SaysTheSame
     from semcache_integrations.config import CacheConfig
     from semcache_integrations.context import bypass, refresh, scope
     from semcache_integrations.core.errors import (
@@ -30,8 +31,16 @@ if TYPE_CHECKING:
         Lookup,
         Miss,
     )
-    from semcache_integrations.protocols import Embedder, EventHook, Store, Verifier
+    from semcache_integrations.protocols import (
+        AnswerComparer,
+        Embedder,
+        EventHook,
+        Store,
+        TTLPolicy,
+        Verifier,
+    )
     from semcache_integrations.switch import cache_stats, clear_cache, disable_cache, init_cache
+    from semcache_integrations.ttl import AskedTTL, RuleTTL
 
 __version__ = "0.1.0"
 
@@ -57,12 +66,16 @@ _HOMES = {
         "Lookup",
         "Miss",
     ),
-    "protocols": ("Embedder", "EventHook", "Store", "Verifier"),
+    "comparers": ("JudgeComparer", "SaysTheSame"),
+    "protocols": ("AnswerComparer", "Embedder", "EventHook", "Store", "TTLPolicy", "Verifier"),
+    "ttl": ("AskedTTL", "RuleTTL"),
     "switch": ("cache_stats", "clear_cache", "disable_cache", "init_cache"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AnswerComparer",
+    "AskedTTL",
     "BackendError",
     "CacheConfig",
     "CacheEntry",
@@ -75,12 +88,16 @@ __all__ = [
     "EmbeddingError",
     "EventHook",
     "Hit",
+    "JudgeComparer",
     "Lookup",
     "Miss",
+    "RuleTTL",
+    "SaysTheSame",
     "SemanticCache",
     "SemcacheError",
     "Store",
     "StoreError",
+    "TTLPolicy",
     "UnkeyableError",
     "Verifier",
     "__version__",
