@@ -87,6 +87,10 @@ class SemanticCache(CacheAside, Closing):
         self._journal.recorder.reset()
         self._hash.evicted = 0
 
+    def age_s(self, entry: CacheEntry) -> float:
+        """Seconds since an entry was stored, by the clock that dated it; never negative."""
+        return max(0.0, self._clock() - entry.created_at)
+
     def explain(self, request: CacheRequest) -> Explanation:
         """Show what a look-up sees: every candidate with its similarity and the verdict on it.
 

@@ -39,7 +39,7 @@ from semcache_integrations.hash_tier import HashKey, HashTier, Slot
 from semcache_integrations.journal import Journal
 from semcache_integrations.learning import Learning, comparer_for
 from semcache_integrations.lifetimes import Lifetimes
-from semcache_integrations.policies import policy_of, target_of, warn_if_unknown
+from semcache_integrations.policies import rules_of, target_of
 from semcache_integrations.protocols import EventHook, Store, TTLPolicy, Verifier
 from semcache_integrations.writing import Writer
 
@@ -92,18 +92,10 @@ class Engine:
             on_change=self._journal.breaker_changed,
         )
         self._driver = self._backends.driver
-        embedder_name = self._backends.embedder.name
-        self._policy = policy_of(self.config, embedder_name)
-        warn_if_unknown(self.config, embedder_name)
         self._keyring = keyring_of(self.config, self._backends.embedder)
-        rules = flow.Rules(
-            self._policy,
-            self._keyring,
-            semantic=not self.config.hash_only,
-            verifies=verifier is not None,
-            recheck_share=self.config.recheck_share,
-            draw=(rng or random.Random()).random,  # noqa: S311 - which hits are checked is no secret
-        )
+        name, verifies = self._backends.embedder.name, verifier is not None
+        rules = rules_of(self.config, name, self._keyring, verifies=verifies, rng=rng or random.Random())  # noqa: S311 - which hits are checked is no secret
+        self._policy = rules.policy
         self._learning = Learning(
             self._backends,
             rules,
@@ -141,10 +133,6 @@ class Engine:
             found = self._settle(found, await self._driver.arun(steps), now)
         self._journal.looked_up(found, request, perf_counter() - started)
         return found
-
-    def age_s(self, entry: CacheEntry) -> float:
-        """Seconds since an entry was stored, by the clock that dated it; never negative."""
-        return max(0.0, self._clock() - entry.created_at)
 
     def _recall(self, request: CacheRequest, now: float) -> Lookup | Asked:
         """Answer from memory, or say what to ask the backends. This is the hot path."""
@@ -291,8 +279,7 @@ class Engine:
         except BackendError as error:
             self._journal.not_stored(entry, str(error))
             return None
-        self._written(ask, entry)
-        return entry
+        return self._written(ask, entry)
 
     async def _awrite(self, ask: flow.Ask, entry: CacheEntry) -> CacheEntry | None:
         try:
@@ -300,13 +287,13 @@ class Engine:
         except BackendError as error:
             self._journal.not_stored(entry, str(error))
             return None
-        self._written(ask, entry)
-        return entry
+        return self._written(ask, entry)
 
-    def _written(self, ask: flow.Ask, entry: CacheEntry) -> None:
+    def _written(self, ask: flow.Ask, entry: CacheEntry) -> CacheEntry:
         self._journal.stored(entry)
         self._learning.settle_later(ask, entry)
         self._amender.consider(ask.request, entry)
+        return entry
 
     def _forget(self, selector: Selector) -> int:
         """Drop entries from memory, and keep look-ups that are under way from bringing them back."""

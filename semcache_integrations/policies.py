@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from random import Random
 
 from semcache_integrations.config import DEFAULT_WRONG_SHARE, CacheConfig, least_similarity
 from semcache_integrations.core.acceptance import NEAREST, Rule, Scored, Verified
 from semcache_integrations.core.calibration import Calibration, calibration_for, calibration_key, parse
 from semcache_integrations.core.errors import ConfigurationError
+from semcache_integrations.core.flow import Rules
 from semcache_integrations.core.guards import ALL as ALL_VETOES
+from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import NEVER
 from semcache_integrations.core.policy import Learns, Policy
 
@@ -17,6 +20,27 @@ log = logging.getLogger("semcache_integrations")
 
 UNKNOWN_SIMILARITY = 0.95
 """Least cosine of an embedder that nobody has calibrated: what OneLLM and Portkey ask of every embedder."""
+
+
+def rules_of(config: CacheConfig, embedder: str, keyring: Keyring, *, verifies: bool, rng: Random) -> Rules:
+    """Return what every flow of a cache needs to know; tell the user if the policy knows nothing of the embedder.
+
+    Args:
+        config: Names the policy.
+        embedder: `Embedder.name`.
+        keyring: The cache's.
+        verifies: Whether there is a verifier.
+        rng: Draws which hits are asked anew.
+    """
+    _warn_if_unknown(config, embedder)
+    return Rules(
+        policy_of(config, embedder),
+        keyring,
+        semantic=not config.hash_only,
+        verifies=verifies,
+        recheck_share=config.recheck_share,
+        draw=rng.random,
+    )
 
 
 def policy_of(config: CacheConfig, embedder: str) -> Policy:
@@ -46,8 +70,7 @@ def target_of(config: CacheConfig) -> float:
     return config.target_wrong_hits or own
 
 
-def warn_if_unknown(config: CacheConfig, embedder: str) -> None:
-    """Tell the user that a policy which estimates knows nothing of the embedder."""
+def _warn_if_unknown(config: CacheConfig, embedder: str) -> None:
     scored = config.policy_name in ("balanced", "strict") and not config.hash_only
     if scored and _calibration_of(config, embedder) is None:
         log.warning(
