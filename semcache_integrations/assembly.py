@@ -37,6 +37,7 @@ _EMBEDDING_THREADS = 4  # for embedders that ask somebody else
 _STORE_THREADS = 8
 _VERIFIER_THREADS = 4
 _COMPARER_THREADS = 4  # one works; the others replace those that hang
+_SETTLINGS_PER_WRITE = 10  # a comparison takes longer than a write, and a cache may be filled at once
 _ADMIN_S = 30.0  # for deleting and flushing, which people wait for
 _LAST_WRITES_S = 5.0
 _SERVER_LOCAL_TTL_S = 300.0
@@ -162,7 +163,7 @@ def assemble(
         store=keeper,
         driver=Driver((encoder, embedding), (keeper, storing), judge, reader),
         writes=Lane("writes", 1, config.max_pending_writes),
-        settles=Lane("settles", 1, config.max_pending_writes),
+        settles=Lane("settles", 1, _SETTLINGS_PER_WRITE * config.max_pending_writes),
         lanes=tuple(one.lane for one in (embedding, storing, verifying, comparing) if one.lane is not None),
         in_background=background,
         ours=tuple(opened for opened, given in ((keeper, store), (encoder, embedder)) if opened is not given),
