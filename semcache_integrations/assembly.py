@@ -37,10 +37,10 @@ _EMBEDDING_THREADS = 4  # for embedders that ask somebody else
 _STORE_THREADS = 8
 _VERIFIER_THREADS = 4
 _COMPARER_THREADS = 4  # one works; the others replace those that hang
-_SETTLINGS_PER_WRITE = 10  # a comparison takes longer than a write, and a cache may be filled at once
 _ADMIN_S = 30.0  # for deleting and flushing, which people wait for
 _LAST_WRITES_S = 5.0
 _SERVER_LOCAL_TTL_S = 300.0
+_SETTLINGS_PER_WRITE = 10  # a comparison takes longer than a write, and a cache may be filled at once
 
 OnChange = Callable[[str, State], None]
 """Told which backend's breaker changed, and to what."""
