@@ -38,6 +38,7 @@ _ASKING_THREADS = 4
 _ADMIN_S = 30.0  # for deleting and flushing, which people wait for
 _LAST_WRITES_S = 5.0
 _SERVER_LOCAL_TTL_S = 300.0
+_SETTLINGS_PER_WRITE = 10  # a comparison takes longer than a write, and a cache may be filled at once
 
 OnChange = Callable[[str, State], None]
 """Told which backend's breaker changed, and to what."""
@@ -166,7 +167,7 @@ def assemble(
         store=keeper,
         driver=Driver((encoder, embedding), (keeper, storing), judge, reader),
         writes=Lane("writes", 1, config.max_pending_writes),
-        settles=Lane("settles", 1, config.max_pending_writes),
+        settles=Lane("settles", 1, _SETTLINGS_PER_WRITE * config.max_pending_writes),
         asking=Lane("asking", _ASKING_THREADS, config.max_pending_writes),
         lanes=tuple(one.lane for one in (embedding, storing, verifying, comparing) if one.lane is not None),
         in_background=background,

@@ -27,6 +27,28 @@ _MARKDOWN = re.compile(
     re.MULTILINE,
 )
 _PUNCTUATION = re.compile(r"[.,;:!?…]+(?=\s|$)|[\"“”„«»]")
+_SYMBOL = re.compile(r"[^\w\s.,;:!?'\"()’‘“”…-]|(?<![^\W_])-|-(?![^\W\d_])|!=")  # noqa: RUF001 - quotes are no symbols
+_DIGITS = {
+    word: str(number)
+    for number, word in enumerate(
+        (
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+        )
+    )
+}
+_SPELLED = re.compile(rf"\b(?:{'|'.join(_DIGITS)})\b", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d+(?:[.,:]\d+)*")
 _POLES = {
     "yes": True,
@@ -79,7 +101,7 @@ class SaysTheSame(AnswerComparer):
         if _pole(one) != _pole(other) or "```" in fresh or "```" in cached:  # one character of code is enough
             return False
         if max(len(one.split()), len(other.split())) <= _SHORT:
-            return _name_the_same(read(request.text), read(one), read(other))
+            return _name_the_same(_reading(request.text), _reading(fresh), _reading(cached))
         return _share_numbers(one, other) and self._cosine(one, other) >= _SAME_COSINE
 
     def _cosine(self, one: str, other: str) -> float:
@@ -104,6 +126,16 @@ def _plain(text: str) -> str:
     return " ".join(_PUNCTUATION.sub("", _MARKDOWN.sub("", text)).casefold().split())
 
 
+def _reading(text: str) -> Reading:
+    """Read an answer in its own case, for names, with small numbers as digits, for counting them as words."""
+    return read(_SPELLED.sub(lambda word: _DIGITS[word[0].lower()], _MARKDOWN.sub("", text)))
+
+
+def _symbols(reading: Reading) -> list[str]:
+    """What is neither a word nor plain punctuation, in order: operators, currencies, braces."""
+    return _SYMBOL.findall(reading.plain)
+
+
 def _pole(text: str) -> bool | None:
     """Whether an answer begins with a yes or a no; None if with neither."""
     return _POLES.get(text.partition(" ")[0])
@@ -111,7 +143,7 @@ def _pole(text: str) -> bool | None:
 
 def _name_the_same(question: Reading, one: Reading, other: Reading) -> bool:
     """Whether two short answers name the same things; the one may repeat words of the question in addition."""
-    if vetoes(one, other, _DECISIVE):
+    if vetoes(one, other, _DECISIVE) or _symbols(one) != _symbols(other):
         return False
     mine, yours = set(content(one)), set(content(other))
     if not mine or not yours:
