@@ -12,8 +12,10 @@ import click
 from click.shell_completion import get_completion_class
 
 from semcache_integrations.cli import CONFIGURATION_ERROR_EXIT
+from semcache_integrations.cli.bench import bench
 from semcache_integrations.cli.demo import demo
 from semcache_integrations.cli.model import model
+from semcache_integrations.cli.tune import tune
 from semcache_integrations.core.errors import ConfigurationError
 
 
@@ -61,6 +63,6 @@ def completion(shell: str) -> None:
     click.echo(complete(app, {}, "semcache", "_SEMCACHE_COMPLETE").source())
 
 
-COMMANDS: Final = (demo, model)
+COMMANDS: Final = (bench, demo, model, tune)
 for command in COMMANDS:
     app.add_command(command)

@@ -116,7 +116,9 @@ def read_data(path: str | PathLike[str], *, limit: int | None = None) -> Data:
     rows = iter(islice(read_rows(path, _are_headings), limit))
     first = next(rows, None)
     if first is None:
-        raise ConfigurationError(f"{path.name}: there is a header and no row; give one request or pair a line")
+        raise ConfigurationError(
+            f"{path.name}: there is a header and no row; give one request or pair a line"
+        )
     every = chain([first], rows)
     for left, right in PAIR_COLUMNS:
         if left in first.cells and right in first.cells:
@@ -150,7 +152,9 @@ def _column(row: Row, names: Iterable[str]) -> str | None:
 def _pairs(rows: Iterable[Row], left: str, right: str, same: str | None) -> Iterator[Pair]:
     for row in rows:
         if same is None:
-            row.refuse("the pairs have no label", "add a column label: 1 if the two may share an answer, else 0")
+            row.refuse(
+                "the pairs have no label", "add a column label: 1 if the two may share an answer, else 0"
+            )
         tag = row.cells.get("tag")
         yield Pair(_text(row, left), _text(row, right), _same(row, same), "" if tag is None else str(tag))
 
@@ -173,7 +177,8 @@ def _text(row: Row, column: str) -> str:
         row.refuse(f"{column} is missing", "fill it in, or drop the row")
     if not isinstance(value, str):
         row.refuse(
-            f"{column} is not text but a {type(value).__name__}", "write the text alone: the last user message"
+            f"{column} is not text but a {type(value).__name__}",
+            "write the text alone: the last user message",
         )
     if not value.strip():
         row.refuse(f"{column} is blank", "fill it in, or drop the row")
@@ -188,7 +193,8 @@ def _label(row: Row, column: str) -> str:
     value = row.cells.get(column)
     if not isinstance(value, (str, int)) or not str(value).strip():
         row.refuse(
-            f"{column} is missing or no name", "name the class in every row, or drop the column in all of them"
+            f"{column} is missing or no name",
+            "name the class in every row, or drop the column in all of them",
         )
     return str(value)
 
