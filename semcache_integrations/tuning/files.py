@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, NoReturn, TypeAlias, cast
+from typing import IO, Final, NoReturn, TypeAlias
 
 from semcache_integrations.core.errors import ConfigurationError
 
@@ -109,11 +109,10 @@ def _split(header: str) -> list[str]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    opener = gzip.open if path.suffix == ".gz" else open
+def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
-        with opener(path, "rb") as file:
-            yield cast("BinaryIO", file)  # a GzipFile reads as any other
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ConfigurationError(
             f"{path.name}: not a whole gzip file ({error}); unpack it or copy it again"
@@ -123,7 +122,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise ConfigurationError(f"{path}: {reason}; give a file that can be read") from None
 
 
-def _lines(name: str, file: BinaryIO) -> Iterator[tuple[int, str]]:
+def _lines(name: str, file: IO[bytes]) -> Iterator[tuple[int, str]]:
     number = 0
     while raw := file.readline(MAX_LINE_BYTES + 1):
         number += 1

@@ -20,10 +20,10 @@ _COLUMNS: Final = (
     "policy",
     "hits",
     "wrong per hit",
-    "wrong per request",
+    "per request",
     "entries",
     "extra calls",
-    "target kept",
+    "kept",
 )
 
 
@@ -131,7 +131,8 @@ class Quality:
             self._title,
             _COLUMNS,
             [_cells(row) for row in self.rows],
-            f"in brackets: 95 % interval · {self.noise:.0%} of answer comparisons wrong",
+            f"* the best threshold for {self.target:.1%} on these very requests: nobody knows it beforehand\n"
+            f"in brackets: 95 % interval · {self.noise:.0%} of the answer comparisons are wrong",
             frozenset(at for at, row in enumerate(self.rows) if row.contender.ours),
         )
 
@@ -174,7 +175,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.contender.name,
         f"{row.hit_rate.value:.1%}",
         str(row.wrong_per_hit),
-        str(row.wrong_per_request),
+        f"{row.wrong_per_request.value:.2%}" if row.wrong_per_request.trials else "",
         f"{row.mean('entries'):,.0f}",
         f"{row.mean('explored'):,.0f}",
         kept,

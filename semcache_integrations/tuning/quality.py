@@ -95,7 +95,7 @@ def _best_static(
         for threshold, count in zip(THRESHOLDS, counts, strict=True)
         if count.hits and count.wrong <= target * count.hits
     ]
-    return [oracle(target, min(kept))] if kept else []
+    return [oracle(min(kept))] if kept else []
 
 
 def _play_all(

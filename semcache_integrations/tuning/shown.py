@@ -36,12 +36,18 @@ class Shown:
         return html_table(self.title, self.columns, self.rows)
 
     def __rich__(self) -> Table:
+        from rich import box
         from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=escape(self.title), caption=escape(self.caption) or None)
+        table = Table(
+            title=escape(self.title),
+            caption=escape(self.caption) or None,
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+        )
         for at, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if at else "left")
+            table.add_column(column, justify="right" if at else "left", no_wrap=not at)
         for at, row in enumerate(self.rows):
             table.add_row(*map(escape, row), style="bold" if at in self.emphasised else None)
         return table

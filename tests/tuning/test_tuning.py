@@ -257,7 +257,7 @@ def test_the_command_says_what_is_missing(tmp_path, pairs):
 def test_the_bench_prints_every_policy(minilm):
     done = run("bench", "quality", "--stream", "slot", "--limit", 60, "--json")
     names = [row["policy"] for row in json.loads(done.output)["policies"]]
-    assert {"GPTCache default (0.60)", "balanced (default), target 2%", "strict, target 1%"} <= set(names)
+    assert {"GPTCache 0.60", "balanced, target 2% (default)", "strict, target 1%"} <= set(names)
     shown = run("bench", "quality", "--stream", "slot", "--limit", 40)
     assert shown.exit_code == 0, shown.output
     assert "balanced" in shown.output
