@@ -78,6 +78,6 @@ def test_an_explanation_tells_expired_from_too_old(embedder, store, clock):
         cache.store(CacheRequest("question"), "answer")
         clock.advance(60)
         young = CacheRequest("question", controls=Controls(max_age_s=50))
-        assert next(cache.explain(young).rows())[2] == "too old for this call"
+        assert next(cache.explain(young).rows())[3] == "too old for this call"
         clock.advance(60)
-        assert next(cache.explain(young).rows())[2] == "expired"
+        assert next(cache.explain(young).rows())[3] == "expired"
