@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, NoReturn, TypeAlias
+from typing import IO, Final, NoReturn, TypeAlias, cast
 
 from semcache_integrations.core.errors import ConfigurationError
 
@@ -112,7 +112,7 @@ def _split(header: str) -> list[str]:
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            yield file
+            yield cast("IO[bytes]", file)  # a GzipFile reads as any other
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ConfigurationError(
             f"{path.name}: not a whole gzip file ({error}); unpack it or copy it again"
