@@ -45,6 +45,7 @@ class Shown:
             caption=escape(self.caption) or None,
             box=box.SIMPLE_HEAD,
             pad_edge=False,
+            collapse_padding=True,
         )
         for at, column in enumerate(self.columns):
             widest = max((len(row[at]) for row in self.rows), default=0)  # headings wrap, cells do not

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from itertools import pairwise
 
 import pytest
+from rich.console import Console
 
 from semcache_integrations.config import CacheConfig
 from semcache_integrations.core.models import CacheRequest
@@ -100,6 +102,18 @@ def test_orders_differ_and_are_counted_together():
     assert again == found
     with pytest.raises(KeyError):
         found.row("nobody")
+
+
+def test_a_terminal_of_80_columns_shows_every_column():
+    long = Played(8_500, 4_999, 2_499, 8_499, 1_000)
+    row = Row(Contender("balanced, target 2%", {"policy": "balanced"}, target=0.02), (long,) * 5)
+    console = Console(width=80, file=io.StringIO())
+    console.print(Quality("mixed", 0.02, 0.05, "e", (row,)))
+    text = console.file.getvalue()
+    assert "0 of 5" in text
+    assert str(row.wrong_per_hit) in text
+    assert "1,000" in text
+    assert "…" not in text
 
 
 def test_a_promise_is_counted_by_order_per_hit_or_per_request():
