@@ -85,7 +85,7 @@ class Rate:
         return interval(self.count, self.trials)[1]
 
     def __str__(self) -> str:
-        return f"{self.value:.1%} ({self.low:.1%}-{self.high:.1%})" if self.trials else ""
+        return f"{self.value:.1%} ({100 * self.low:.1f}-{100 * self.high:.1f})" if self.trials else ""
 
     def to_dict(self) -> dict[str, float]:
         """Return what JSON shows of it."""

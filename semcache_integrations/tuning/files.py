@@ -13,8 +13,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Final, NoReturn, TypeAlias, cast
+from typing import Final, NoReturn, TypeAlias
 
 from semcache_integrations.core.errors import ConfigurationError
 
@@ -109,10 +110,10 @@ def _split(header: str) -> list[str]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[BufferedIOBase]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            yield cast("IO[bytes]", file)  # a GzipFile reads as any other
+            yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ConfigurationError(
             f"{path.name}: not a whole gzip file ({error}); unpack it or copy it again"
@@ -122,7 +123,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         raise ConfigurationError(f"{path}: {reason}; give a file that can be read") from None
 
 
-def _lines(name: str, file: IO[bytes]) -> Iterator[tuple[int, str]]:
+def _lines(name: str, file: BufferedIOBase) -> Iterator[tuple[int, str]]:
     number = 0
     while raw := file.readline(MAX_LINE_BYTES + 1):
         number += 1

@@ -20,9 +20,9 @@ _COLUMNS: Final = (
     "policy",
     "hits",
     "wrong per hit",
-    "per request",
+    "/request",
     "entries",
-    "extra calls",
+    "extra",
     "kept",
 )
 
@@ -131,7 +131,8 @@ class Quality:
             self._title,
             _COLUMNS,
             [_cells(row) for row in self.rows],
-            f"* the best threshold for {self.target:.1%} on these very requests: nobody knows it beforehand\n"
+            f"* the best for {self.target:.1%} on these very requests: nobody knows it beforehand\n"
+            "extra: calls of the LLM made to learn · kept: orders in which the promise was kept\n"
             f"in brackets: 95 % interval · {self.noise:.0%} of the answer comparisons are wrong",
             frozenset(at for at, row in enumerate(self.rows) if row.contender.ours),
         )

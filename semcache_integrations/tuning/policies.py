@@ -66,7 +66,7 @@ OURS: Final = (
         "static 0.90 + vetoes", {"policy": "static", "similarity_threshold": 0.90, "vetoes": True}, ours=True
     ),
     *map(_vcache, (0.01, 0.02, 0.05)),
-    Contender("balanced, target 2% (default)", {"policy": "balanced"}, ours=True, target=0.02),
+    Contender("balanced, target 2%", {"policy": "balanced"}, ours=True, target=0.02),
     Contender("strict, target 1%", {"policy": "strict"}, ours=True, target=0.01),
     _balanced(0.05),
 )

@@ -45,9 +45,11 @@ class Shown:
             caption=escape(self.caption) or None,
             box=box.SIMPLE_HEAD,
             pad_edge=False,
+            collapse_padding=True,
         )
         for at, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if at else "left", no_wrap=not at)
+            widest = max((len(row[at]) for row in self.rows), default=0)  # headings wrap, cells do not
+            table.add_column(column, justify="right" if at else "left", min_width=widest)
         for at, row in enumerate(self.rows):
             table.add_row(*map(escape, row), style="bold" if at in self.emphasised else None)
         return table

@@ -72,7 +72,7 @@ class Tuning:
             settings["embedding_model"] = self.embedding_model
         arguments = [f"{name}={_literal(value)}" for name, value in settings.items()]
         if not self.embedding_model:
-            arguments.append("embedder=…")
+            arguments.append("embedder=embedder")
         names = [f"# {ENV_PREFIX}{name.upper()}={str(value).lower()}" for name, value in settings.items()]
         return "\n".join([*head, f"cache = SemanticCache({', '.join(arguments)})", *names])
 
