@@ -150,6 +150,7 @@ def test_a_long_text_is_read_and_a_field_too_long_for_csv_is_named(folder):
         ("b.gz", gzip.compress(b"text\n" * 1_000)[:-9]),
         ("c.gz", gzip.compress(b"x")[:5]),
     ],
+    ids=["no gzip", "cut short", "header only"],
 )
 def test_a_broken_archive_is_named(folder, name, content):
     with pytest.raises(ConfigurationError, match=f"{name}: not a whole gzip file"):
