@@ -5,8 +5,9 @@ Importing this package loads nothing heavy: every public name is fetched when it
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from semcache_integrations.lazy import lazily
 
 if TYPE_CHECKING:
     from semcache_integrations.cache import SemanticCache
@@ -71,7 +72,6 @@ _HOMES = {
     "ttl": ("AskedTTL", "RuleTTL"),
     "switch": ("cache_stats", "clear_cache", "disable_cache", "init_cache"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AnswerComparer",
@@ -111,12 +111,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

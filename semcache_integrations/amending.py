@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from semcache_integrations.assembly import Backends
 from semcache_integrations.context import bypass
+from semcache_integrations.core.answers import text_of
 from semcache_integrations.core.errors import StoreError
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import CacheEntry, CacheRequest
@@ -60,8 +61,8 @@ class Amender:
         request = replace(request, tenant=entry.namespace.tenant)  # the surrounding scope's, too
         try:
             with bypass():  # the policy's own model may be cached by this very cache
-                ttl_s = policy.ttl_s(request, entry.payload)
-        except Exception:  # noqa: BLE001 - a plug-in may raise anything, and there is nobody to tell but the counts
+                ttl_s = policy.ttl_s(request, text_of(entry.namespace.dialect, entry.payload))
+        except Exception:  # noqa: BLE001 - the user's policy may raise anything: counted, and the entry keeps its date
             self._journal.counted("ttl_failed")
             return
         amended = self._lifetimes.amended(request, entry, ttl_s)

@@ -20,8 +20,10 @@ from semcache_integrations.config import CacheConfig
 from semcache_integrations.core.errors import BackendError, ConfigurationError, EmbeddingError, StoreError
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import NEVER, Selector
+from semcache_integrations.core.policy import Policy
 from semcache_integrations.driver import Driver
 from semcache_integrations.lanes import Lane
+from semcache_integrations.policies import policy_of
 from semcache_integrations.protocols import AnswerComparer, Embedder, Store, TTLPolicy, Verifier
 from semcache_integrations.side import Side
 
@@ -49,6 +51,7 @@ class Backends:
     """What a cache keeps outside its own memory.
 
     Attributes:
+        policy: The rules that the configuration asks for, with this embedder.
         driver: Performs flows against them.
         writes: One thread, so that writes and deletes keep their order.
         settles: One thread that compares fresh answers, so that their groups are found in order.
@@ -60,6 +63,7 @@ class Backends:
 
     embedder: Embedder
     store: Store
+    policy: Policy
     driver: Driver
     writes: Lane
     settles: Lane
@@ -127,7 +131,7 @@ def assemble(
     embedder: EmbedderLike | None = None,
     store: Store | None = None,
     verifier: Verifier | None = None,
-    comparer: Callable[[Embedder], AnswerComparer | None] = lambda _embedder: None,
+    comparer: Callable[[Embedder], AnswerComparer] | None = None,
     ttl_policy: TTLPolicy | None = None,
     on_change: OnChange = lambda _name, _state: None,
 ) -> Backends:
@@ -144,6 +148,7 @@ def assemble(
         raise ConfigurationError("verifier= must be a Verifier: see semcache_integrations.protocols.Verifier")
     _check_ttl_policy(ttl_policy, config)
     encoder = open_embedder(config, embedder)
+    policy = policy_of(config, encoder.name)  # before there is a store that a mistake would leave open
     keeper = open_store(config, encoder, store)
 
     def side(name: str, error: type[BackendError], threads: int, timeout_s: float) -> Side:
@@ -157,14 +162,16 @@ def assemble(
     verifying = side("verifier", BackendError, _VERIFIER_THREADS, config.verify_timeout_s)
     comparing = side("comparer", BackendError, _COMPARER_THREADS, config.compare_timeout_s)
     judge = None if verifier is None else (verifier, verifying)
-    compares = comparer(encoder)
-    reader = None if compares is None else (compares, comparing)
+    reader = None
+    if comparer is not None and policy.learns != "nothing":
+        reader = (comparer(encoder), comparing)
     # An entry that gets its vector later is written twice: all writes must then be on the one thread.
     wanted = True if config.policy_name == "verified" else config.background_writes
     background = not keeper.in_process if wanted is None else wanted
     return Backends(
         embedder=encoder,
         store=keeper,
+        policy=policy,
         driver=Driver((encoder, embedding), (keeper, storing), judge, reader),
         writes=Lane("writes", 1, config.max_pending_writes),
         settles=Lane("settles", 1, _SETTLINGS_PER_WRITE * config.max_pending_writes),

@@ -118,7 +118,7 @@ class SemanticCache(CacheAside, Closing):
 
     # -- judging ----------------------------------------------------------------------------------
 
-    def feedback(self, entry_id: str, correct: bool, *, similarity: float | None = None) -> bool:  # noqa: FBT001 - it is what the call is about
+    def feedback(self, entry_id: str, *, correct: bool, similarity: float | None = None) -> bool:
         """Say whether an answer was right; a wrong one is served to nobody from now on.
 
         It is gone from memory before this returns, and stays away after a restart, until `correct=True` is
@@ -139,7 +139,7 @@ class SemanticCache(CacheAside, Closing):
         """
         return self._learning.judge(entry_id, correct=correct, similarity=similarity)
 
-    async def afeedback(self, entry_id: str, correct: bool, *, similarity: float | None = None) -> bool:  # noqa: FBT001 - as above
+    async def afeedback(self, entry_id: str, *, correct: bool, similarity: float | None = None) -> bool:
         """Async twin of `feedback`."""
         return await self._learning.ajudge(entry_id, correct=correct, similarity=similarity)
 

@@ -27,7 +27,7 @@ _MARKDOWN = re.compile(
     re.MULTILINE,
 )
 _PUNCTUATION = re.compile(r"[.,;:!?…]+(?=\s|$)|[\"“”„«»]")
-_SYMBOL = re.compile(r"[^\w\s.,;:!?'\"()’‘“”…-]|(?<![^\W_])-|-(?![^\W\d_])|!=")  # noqa: RUF001 - quotes are no symbols
+_SYMBOL = re.compile(r"[^\w\s.,;:!?'\"()\u2018\u2019\u201c\u201d\u2026-]|(?<![^\W_])-|-(?![^\W\d_])|!=")
 _DIGITS = {
     word: str(number)
     for number, word in enumerate(
@@ -179,7 +179,7 @@ class JudgeComparer(AnswerComparer):
         data = orjson.dumps({"question": request.text, "answer_1": fresh, "answer_2": cached}).decode()
         try:
             said = self._ask(f"{_INSTRUCTION}\n{data}\n{_QUESTION}")
-        except Exception:  # noqa: BLE001 - a judge that cannot be asked has not said YES
+        except Exception:  # noqa: BLE001 - the user's client may raise anything: without a YES they are different
             return False
         return isinstance(said, str) and said.strip().rstrip(".").upper() == "YES"
 

@@ -39,7 +39,6 @@ from semcache_integrations.hash_tier import HashKey, HashTier, Slot
 from semcache_integrations.journal import Journal
 from semcache_integrations.learning import Learning, comparer_for
 from semcache_integrations.lifetimes import Lifetimes
-from semcache_integrations.policies import rules_of, target_of
 from semcache_integrations.protocols import EventHook, Store, TTLPolicy, Verifier
 from semcache_integrations.writing import Writer
 
@@ -87,22 +86,22 @@ class Engine:
             embedder=embedder,
             store=store,
             verifier=verifier,
-            comparer=comparer_for(self.config, comparer),
+            comparer=comparer_for(comparer),
             ttl_policy=ttl_policy,
             on_change=self._journal.breaker_changed,
         )
         self._driver = self._backends.driver
         self._keyring = keyring_of(self.config, self._backends.embedder)
-        name, verifies = self._backends.embedder.name, verifier is not None
-        rules = rules_of(self.config, name, self._keyring, verifies=verifies, rng=rng or random.Random())  # noqa: S311 - which hits are checked is no secret
-        self._policy = rules.policy
+        self._policy = self._backends.policy
         self._learning = Learning(
+            self.config,
             self._backends,
-            rules,
+            keyring=self._keyring,
             journal=self._journal,
             memory=self._hash,
             clock=clock,
-            target=target_of(self.config),
+            verifies=verifier is not None,
+            rng=rng,
         )
         self._lifetimes = Lifetimes(self.config, self._policy, local_ttl_s=local_ttl_s(self.config))
         self._amender = Amender(

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from dataclasses import replace
+from random import Random
 
 from semcache_integrations.assembly import Backends
 from semcache_integrations.backends.nothing import NoEmbedder
@@ -24,12 +25,13 @@ from semcache_integrations.core import settling
 from semcache_integrations.core.brake import Brake
 from semcache_integrations.core.errors import BackendError, StoreError
 from semcache_integrations.core.flow import Ask, Rules
+from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import CacheEntry, CacheRequest, Selector
 from semcache_integrations.core.settling import Amendment, Change, Lesson
 from semcache_integrations.core.wilson import interval
 from semcache_integrations.hash_tier import HashTier
 from semcache_integrations.journal import Journal
-from semcache_integrations.policies import policy_of
+from semcache_integrations.policies import target_of
 from semcache_integrations.protocols import AnswerComparer, Embedder
 
 
@@ -44,23 +46,15 @@ class _Bypassing(AnswerComparer):
             return self._inner.same(request, fresh, cached)
 
 
-def comparer_for(
-    config: CacheConfig, given: ComparerLike | None
-) -> Callable[[Embedder], AnswerComparer | None]:
-    """Return what makes the comparer for an embedder: None where the policy learns nothing.
+def comparer_for(given: ComparerLike | None) -> Callable[[Embedder], AnswerComparer]:
+    """Return what makes the comparer for an embedder.
 
     Raises:
         ConfigurationError: what was given cannot compare.
     """
     if given is not None:
         as_comparer(given, NoEmbedder())
-
-    def make(embedder: Embedder) -> AnswerComparer | None:
-        if policy_of(config, embedder.name).learns == "nothing":
-            return None
-        return _Bypassing(as_comparer(given, embedder))
-
-    return make
+    return lambda embedder: _Bypassing(as_comparer(given, embedder))
 
 
 _BUDGET_S = 5.0  # for the store, in one settling or one change: nobody waits, but a dead store must not hold the queue
@@ -71,35 +65,41 @@ class Learning:
     """Learns for one cache.
 
     Args:
-        backends: Where entries are, and the threads.
-        rules: What every flow of the cache knows; the brake changes the policy in them.
+        config: Says how many hits are checked, and how many of them may be wrong.
+        backends: Where entries are, the policy and the threads.
+        keyring: Signs the entries.
         journal: Is told.
         memory: Forgets what was said to be wrong.
         clock: Seconds since the epoch.
-        target: Wrong hits per hit that the brake keeps, 0-1.
+        verifies: Whether there is a verifier.
+        rng: Draws which hits are checked.
 
     Attributes:
-        rules: Those that hold now.
+        rules: What every flow of the cache needs to know now; the brake changes the policy in them.
     """
 
     def __init__(
         self,
+        config: CacheConfig,
         backends: Backends,
-        rules: Rules,
         *,
+        keyring: Keyring,
         journal: Journal,
         memory: HashTier,
         clock: Callable[[], float],
-        target: float,
+        verifies: bool,
+        rng: Random | None,
     ) -> None:
-        self.rules = rules
-        self._policy = rules.policy
+        draws = rng or Random()  # noqa: S311 - samples which hits are checked, guards nothing; tests give a seed
+        semantic, share = not config.hash_only, config.recheck_share
+        self.rules = Rules(backends.policy, keyring, semantic, verifies, share, draws.random)
+        self._policy = backends.policy
         self._backends = backends
         self._journal = journal
         self._memory = memory
         self._clock = clock
-        self._brake = Brake(target)
-        self._learns = rules.semantic and rules.policy.learns != "nothing"
+        self._brake = Brake(target_of(config))
+        self._learns = semantic and backends.policy.learns != "nothing"
 
     # -- from fresh answers ------------------------------------------------------------------------
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from random import Random
 
 from semcache_integrations.config import DEFAULT_WRONG_SHARE, CacheConfig, least_similarity
 from semcache_integrations.core.acceptance import NEAREST, Rule, Scored, Verified
 from semcache_integrations.core.calibration import Calibration, calibration_for, calibration_key, parse
 from semcache_integrations.core.errors import ConfigurationError
-from semcache_integrations.core.flow import Rules
 from semcache_integrations.core.guards import ALL as ALL_VETOES
-from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import NEVER
 from semcache_integrations.core.policy import Learns, Policy
 
@@ -22,29 +19,8 @@ UNKNOWN_SIMILARITY = 0.95
 """Least cosine of an embedder that nobody has calibrated: what OneLLM and Portkey ask of every embedder."""
 
 
-def rules_of(config: CacheConfig, embedder: str, keyring: Keyring, *, verifies: bool, rng: Random) -> Rules:
-    """Return what every flow of a cache needs to know; tell the user if the policy knows nothing of the embedder.
-
-    Args:
-        config: Names the policy.
-        embedder: `Embedder.name`.
-        keyring: The cache's.
-        verifies: Whether there is a verifier.
-        rng: Draws which hits are asked anew.
-    """
-    _warn_if_unknown(config, embedder)
-    return Rules(
-        policy_of(config, embedder),
-        keyring,
-        semantic=not config.hash_only,
-        verifies=verifies,
-        recheck_share=config.recheck_share,
-        draw=rng.random,
-    )
-
-
 def policy_of(config: CacheConfig, embedder: str) -> Policy:
-    """Return the rules that a configuration asks for.
+    """Return the rules that a configuration asks for; tell the user if they know nothing of the embedder.
 
     Args:
         config: Names the policy.
@@ -70,18 +46,6 @@ def target_of(config: CacheConfig) -> float:
     return config.target_wrong_hits or own
 
 
-def _warn_if_unknown(config: CacheConfig, embedder: str) -> None:
-    scored = config.policy_name in ("balanced", "strict") and not config.hash_only
-    if scored and _calibration_of(config, embedder) is None:
-        log.warning(
-            "policy=%r knows nothing of the embedder %s, and goes by similarity_threshold=%.2f; "
-            "`semcache tune` finds what suits your questions, `semcache tune --fit` calibrates the embedder",
-            config.policy_name,
-            embedder,
-            max(UNKNOWN_SIMILARITY, config.similarity_threshold or 0.0),
-        )
-
-
 def _rule_of(config: CacheConfig, embedder: str) -> tuple[Rule, float]:
     """Return the rule that the policy stands for, and its least cosine."""
     least = least_similarity(config)
@@ -91,8 +55,21 @@ def _rule_of(config: CacheConfig, embedder: str) -> tuple[Rule, float]:
         return NEAREST, least
     calibration = _calibration_of(config, embedder)
     if calibration is None:
-        return NEAREST, max(UNKNOWN_SIMILARITY, least)
+        return NEAREST, _unknown(config, embedder, max(UNKNOWN_SIMILARITY, least))
     return Scored(calibration, target_of(config)), least
+
+
+def _unknown(config: CacheConfig, embedder: str, least: float) -> float:
+    """Say that the policy goes by a threshold, and return it."""
+    if not config.hash_only:
+        log.warning(
+            "policy=%r knows nothing of the embedder %s, and goes by similarity_threshold=%.2f; "
+            "`semcache tune` finds what suits your questions, `semcache tune --fit` calibrates the embedder",
+            config.policy_name,
+            embedder,
+            least,
+        )
+    return least
 
 
 def _calibration_of(config: CacheConfig, embedder: str) -> Calibration | None:

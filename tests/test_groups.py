@@ -18,7 +18,7 @@ from semcache_integrations.core.errors import BackendError
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import CacheEntry, Namespace, Standing
 from semcache_integrations.core.wilson import interval
-from semcache_integrations.protocols import AnswerComparer, Embedder
+from semcache_integrations.protocols import AnswerComparer, Embedder, Verifier
 from semcache_integrations.testing import MemoryStore
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2@int8.1-53aa5117"
@@ -193,6 +193,28 @@ def test_an_entry_that_the_store_does_not_show_yet_is_changed_all_the_same():
     assert ended.value.value is False
 
 
+def test_a_verifier_that_refused_is_not_asked_again_when_the_answer_is_settled():
+    """It may be an LLM: one call for one look-up is what the user pays for."""
+
+    class No(Verifier):
+        asked = 0
+
+        def verify(self, request, candidate):
+            self.asked += 1
+            return False
+
+    verifier = No()
+    with SemanticCache(
+        embedder=Circle(), store=MemoryStore(2), vetoes=False, comparer=str.__eq__, verifier=verifier
+    ) as cache:
+        cache.put(at(0), "a")
+        assert cache.get(at(1)) is None
+        cache.put(at(1), "a")
+        assert group(cache, at(1)) == group(cache, at(0))
+    # explaining at(1) has asked about its neighbour at(0), and the other way round
+    assert verifier.asked == 1 + 2
+
+
 def test_what_cannot_compare_is_refused_at_once():
     for nonsense in (3, "exact", AnswerComparer, str):
         with pytest.raises(ConfigurationError, match="comparer"):
@@ -291,18 +313,22 @@ def test_the_verified_policy_never_serves_what_has_proved_wrong():
 # -- the brake -----------------------------------------------------------------------------------------------
 
 
-def test_the_brake_tightens_when_the_hits_are_wrong_beyond_doubt_and_says_so():
-    events = []
-    with SemanticCache(
+def checking(**settings) -> SemanticCache:
+    """A cache that asks every hit anew."""
+    return SemanticCache(
         embedder=Circle(),
         store=MemoryStore(2),
         vetoes=False,
         comparer=str.__eq__,
         similarity_threshold=0.5,
         recheck_share=1.0,
-        rng=Random(1),
-        hooks=[events.append],
-    ) as cache:
+        **settings,
+    )
+
+
+def test_the_brake_tightens_when_the_hits_are_wrong_beyond_doubt_and_says_so():
+    events = []
+    with checking(hooks=[events.append]) as cache:
         for step in range(30):
             assert cache.get(at(step * 2)) is None  # every hit is asked anew
             cache.put(at(step * 2), f"answer {step}")
@@ -314,14 +340,7 @@ def test_the_brake_tightens_when_the_hits_are_wrong_beyond_doubt_and_says_so():
 
 
 def test_the_brake_leaves_a_policy_alone_whose_hits_are_right():
-    with SemanticCache(
-        embedder=Circle(),
-        store=MemoryStore(2),
-        vetoes=False,
-        comparer=str.__eq__,
-        similarity_threshold=0.5,
-        recheck_share=1.0,
-    ) as cache:
+    with checking() as cache:
         for step in range(30):
             cache.get(at(step * 2))
             cache.put(at(step * 2), "a")

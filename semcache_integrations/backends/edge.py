@@ -290,7 +290,6 @@ def _close(shard: qe.EdgeShard) -> None:
         except RuntimeError as error:
             if "borrowed" not in str(error):
                 raise
-            time.sleep(
-                _CLOSE_PAUSE_S
-            )  # another thread is in a call of the shard, which offers nothing to wait for
+            # Another thread is inside a call of the shard, for microseconds; the engine has no event that ends with it.
+            time.sleep(_CLOSE_PAUSE_S)
     return shard.close()

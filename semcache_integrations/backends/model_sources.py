@@ -148,7 +148,8 @@ def _wait(child: subprocess.Popen[bytes], cache: Path, model: HubModel, progress
     """Wait until the child ends, or until no byte has come for `HUB_SILENCE_S`."""
     size, last_growth = 0, time.monotonic()
     while child.poll() is None and time.monotonic() - last_growth < HUB_SILENCE_S:
-        time.sleep(POLL_S)  # a growing file tells nobody: look now and then
+        # The child's library reports no progress, and no portable event tells that a file has grown.
+        time.sleep(POLL_S)
         now = _bytes_below(cache)
         if now != size:
             size, last_growth = now, time.monotonic()

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from semcache_integrations.cli.bars import staged_bar
-from semcache_integrations.cli.tune import check_plot
+from semcache_integrations.cli.options import check_plot, json_option, plot_option, target_option
 
 
 @click.group()
@@ -28,19 +28,9 @@ def bench() -> None:
 @click.option(
     "--orders", type=click.IntRange(1, 20), default=1, show_default=True, help="In how many orders."
 )
-@click.option(
-    "--target",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.02,
-    show_default=True,
-    help="Most wrong hits per hit, for the best static threshold.",
-)
-@click.option(
-    "--plot",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write the chart to this file; its suffix says the format.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@target_option("Most wrong hits per hit, for the best static threshold.")
+@plot_option
+@json_option
 def quality(
     stream: str, *, limit: int | None, orders: int, target: float, plot: Path | None, as_json: bool
 ) -> None:

@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 from rich.console import Console
 
 from semcache_integrations.cli.bars import staged_bar
+from semcache_integrations.cli.options import check_plot, json_option, plot_option, target_option
 from semcache_integrations.core.errors import ConfigurationError
 
 
@@ -22,13 +23,7 @@ def complete_model(_ctx: click.Context, _param: click.Parameter, incomplete: str
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--target",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.02,
-    show_default=True,
-    help="Most wrong hits per hit.",
-)
+@target_option("Most wrong hits per hit.")
 @click.option(
     "--embedding-model",
     metavar="NAME",
@@ -36,12 +31,8 @@ def complete_model(_ctx: click.Context, _param: click.Parameter, incomplete: str
     help="Instead of the configured one; litellm:<model> asks LiteLLM.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Read only so many rows, the first ones.")
-@click.option(
-    "--plot",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write the chart to this file; its suffix says the format.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@plot_option
+@json_option
 @click.option(
     "--fit",
     metavar="OUT",
@@ -117,18 +108,3 @@ def _tune(
         click.echo(found.snippet())
     if plot is not None:
         found.plot().savefig(plot)
-
-
-def check_plot(path: Path) -> None:
-    """Say now, not after minutes of work, that a chart cannot be written.
-
-    Raises:
-        ConfigurationError: matplotlib is missing, or cannot write this format or into this folder.
-    """
-    from semcache_integrations.tuning.plots import Chart
-
-    formats = Chart().canvas.get_supported_filetypes()
-    if path.suffix.lower().lstrip(".") not in formats:
-        raise ConfigurationError(f"{path.name}: no chart can be written so; end it in .png, .svg or .pdf")
-    if not path.absolute().parent.is_dir():
-        raise ConfigurationError(f"{path.parent} is no folder: make it, or write the chart elsewhere")

@@ -7,7 +7,7 @@ rule; a rule can only refuse more. A neighbour that may not be served can still 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -22,6 +22,8 @@ reading_of = lru_cache(maxsize=2_048)(read)
 
 EPSILON = 1e-6
 """Slack in every comparison of cosines: float32 engines return 0.9999999 for a vector with itself."""
+
+NOT_THE_NEAREST = "not the nearest"
 
 
 def _neighbour(candidate: Candidate) -> Neighbour:
@@ -64,6 +66,7 @@ class Case:
     second_bar: float
     vetoes: Collection[str]
     limit: int
+    _vetoes: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def unrelated(self, candidate: Candidate) -> str:
         """Return why a neighbour says nothing about this question, or ""."""
@@ -86,7 +89,12 @@ class Case:
         return "" if is_fresh(candidate.entry, self.controls, self.now) else "expired"
 
     def _vetoed(self, candidate: Candidate) -> str:
-        return vetoes(self.asked, reading_of(candidate.entry.text), self.vetoes) if self.vetoes else ""
+        """Ask the vetoes once for each neighbour: they are what judging costs."""
+        entry = candidate.entry
+        if entry.id not in self._vetoes:
+            refusal = vetoes(self.asked, reading_of(entry.text), self.vetoes) if self.vetoes else ""
+            self._vetoes[entry.id] = refusal
+        return self._vetoes[entry.id]
 
 
 class Rule(Protocol):
@@ -141,8 +149,7 @@ class Scored:
     def judge(self, case: Case) -> Iterator[Verdict]:
         """See `Rule.judge`."""
         near = [each for each in case.candidates if each.similarity + EPSILON >= FLOOR]
-        unrelated = {id(candidate): case.unrelated(candidate) for candidate in near}
-        related = [candidate for candidate in near if not unrelated[id(candidate)]]
+        related = [candidate for candidate in near if not case.unrelated(candidate)]
         best = next((candidate for candidate in related if not case.barred(candidate)), None)
         for candidate in case.candidates:
             if candidate is best:
@@ -150,8 +157,7 @@ class Scored:
                 enough = score >= self.calibration.threshold(self.target)
                 yield Verdict(candidate, "" if enough else "below score", score)
             else:
-                why = unrelated.get(id(candidate), "") or case.barred(candidate)
-                yield Verdict(candidate, why or "not the nearest")
+                yield Verdict(candidate, case.refusal(candidate) or NOT_THE_NEAREST)
 
     def _score(self, case: Case, best: Candidate, related: Sequence[Candidate], found: int) -> float:
         """Score `best` among all that are related; one that was called wrong speaks for nobody, and against its group."""
@@ -183,7 +189,7 @@ class Verified:
         """See `Rule.judge`."""
         nearest = False
         for candidate in case.candidates:
-            refusal = "not the nearest" if nearest else case.refusal(candidate)
+            refusal = NOT_THE_NEAREST if nearest else case.refusal(candidate)
             nearest = nearest or not refusal
             yield Verdict(candidate, refusal)
 

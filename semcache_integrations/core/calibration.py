@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -53,11 +54,10 @@ class Calibration:
             return loosest
         if target <= lowest:  # half the wrong hits need twice the odds
             return _logistic(_logit(strictest) + math.log(lowest / target))
-        for (below, high), (above, low) in zip(self.thresholds, self.thresholds[1:], strict=False):
-            if target <= above:
-                way = math.log(target / below) / math.log(above / below)
-                return _logistic(_logit(high) + way * (_logit(low) - _logit(high)))
-        raise AssertionError  # pragma: no cover - the last target is the highest
+        at = bisect_left(self.thresholds, (target,))
+        (below, high), (above, low) = self.thresholds[at - 1 : at + 1]
+        way = math.log(target / below) / math.log(above / below)
+        return _logistic(_logit(high) + way * (_logit(low) - _logit(high)))
 
 
 def calibration_for(embedder: str) -> Calibration | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from semcache_integrations.core.acceptance import is_fresh
+from semcache_integrations.core.acceptance import Case, is_fresh
 from semcache_integrations.core.errors import BackendError, EmbeddingError, StoreError
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import (
@@ -173,7 +173,7 @@ def _lookup(ask: Ask, rules: Rules, now: float) -> Flow[Lookup]:
     if candidates is None:
         return Miss("unembeddable")
     refused: Verdict | None = None
-    for judged in rules.policy.judge(ask.text, candidates, controls, now, ask.without_vetoes):
+    for judged in rules.policy.rule.judge(case_of(ask, candidates, rules, now)):
         verdict = yield from verified(ask, rules, judged)
         if not verdict.refusal:
             return _served(verdict, rules)
@@ -181,6 +181,11 @@ def _lookup(ask: Ask, rules: Rules, now: float) -> Flow[Lookup]:
     if refused is None:
         return Miss("not_found")
     return Miss("rejected", refused.candidate.similarity, refused.refusal)
+
+
+def case_of(ask: Ask, candidates: Sequence[Candidate], rules: Rules, now: float) -> Case:
+    """Return the question with its neighbours, best first, for a rule to judge."""
+    return rules.policy.case(ask.text, candidates, ask.request.controls, now, ask.without_vetoes)
 
 
 def _served(verdict: Verdict, rules: Rules) -> Lookup:
@@ -228,9 +233,7 @@ def explain(ask: Ask, rules: Rules, now: float) -> Flow[tuple[CacheEntry | None,
     semantic = rules.semantic and ask.request.controls.semantic
     candidates = (yield from _neighbours(ask, rules)) if semantic else ()
     verdicts: list[Verdict] = []
-    for judged in rules.policy.judge(
-        ask.text, candidates or (), ask.request.controls, now, ask.without_vetoes
-    ):
+    for judged in rules.policy.rule.judge(case_of(ask, candidates or (), rules, now)):
         verdict = yield from verified(ask, rules, judged)
         verdicts.append(verdict)
     return entry, verdicts

@@ -6,13 +6,13 @@ What a neighbour must meet is `acceptance`'s business; a refusal's name says whi
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from semcache_integrations.core.acceptance import NEAREST, Case, Rule, reading_of
 from semcache_integrations.core.guards import ALL as ALL_VETOES
-from semcache_integrations.core.models import NEVER, CacheEntry, Candidate, Controls, Verdict
+from semcache_integrations.core.models import NEVER, CacheEntry, Candidate, Controls
 from semcache_integrations.core.scoring import FLOOR
 
 Learns: TypeAlias = Literal["nothing", "groups", "observations"]
@@ -50,17 +50,6 @@ class Policy:
     def threshold(self, controls: Controls) -> float:
         """Least cosine for a call with these controls: they may tighten, never loosen."""
         return max(self.similarity_threshold, self.rejection_threshold, controls.similarity_threshold)
-
-    def judge(
-        self,
-        text: str,
-        candidates: Sequence[Candidate],
-        controls: Controls,
-        now: float,
-        without_vetoes: frozenset[str] = frozenset(),
-    ) -> Iterator[Verdict]:
-        """Yield a verdict on each candidate, best first."""
-        return self.rule.judge(self.case(text, candidates, controls, now, without_vetoes))
 
     def case(
         self,

@@ -6,7 +6,7 @@ The law: only the standing of an entry changes here, never an answer. A change i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -24,11 +24,12 @@ from semcache_integrations.core.flow import (
     Touch,
     Write,
     belongs,
+    case_of,
     do,
     verified,
 )
 from semcache_integrations.core.keys import Keyring
-from semcache_integrations.core.models import CacheEntry, Candidate, Standing, Vector
+from semcache_integrations.core.models import CacheEntry, Standing, Vector
 from semcache_integrations.core.verified import observed
 
 MOST_GROUPS = 3
@@ -83,11 +84,11 @@ def settle(ask: Ask, entry: CacheEntry, rules: Rules, now: float) -> Flow[Lesson
         return None
     found = yield from do(FindNearest(ask.namespace, vector, rules.policy.top_k + 1))
     others = [one for one in found if one.entry.id != entry.id and belongs(one.entry, ask, rules)]
+    case = case_of(ask, others[: rules.policy.top_k], rules, now)
     comparisons = _Comparisons(ask, entry)
     if rules.policy.learns == "observations":
-        return (yield from _observe(entry, vector, _case(ask, others, rules, now), comparisons))
-    right = yield from _checked(ask, others, rules, now, comparisons)
-    case = _case(ask, others, rules, now)
+        return (yield from _observe(entry, vector, case, comparisons))
+    right = yield from _checked(ask, case, rules, comparisons)
     lesson = yield from _grouped(entry, _groups(case, rules.policy.compare_floor), comparisons)
     return replace(lesson, right=right)
 
@@ -109,15 +110,14 @@ class _Comparisons:
         return self._known[other.id]
 
 
-def _case(ask: Ask, others: Sequence[Candidate], rules: Rules, now: float) -> Case:
-    return rules.policy.case(ask.text, others, ask.request.controls, now, ask.without_vetoes)
+def _checked(ask: Ask, case: Case, rules: Rules, comparisons: _Comparisons) -> Flow[bool | None]:
+    """Whether the answer that the policy would have served is right, None if it would have served none.
 
-
-def _checked(
-    ask: Ask, others: Sequence[Candidate], rules: Rules, now: float, comparisons: _Comparisons
-) -> Flow[bool | None]:
-    """Whether the answer that the policy would have served is right, None if it would have served none."""
-    for judged in rules.policy.judge(ask.text, others, ask.request.controls, now, ask.without_vetoes):
+    A verifier has refused it at the look-up already: it may be an LLM, and is asked again for the brake alone.
+    """
+    if rules.verifies and not rules.recheck_share:
+        return None
+    for judged in rules.policy.rule.judge(case):
         verdict = yield from verified(ask, rules, judged)
         if not verdict.refusal:
             return (yield from comparisons.same(verdict.candidate.entry))

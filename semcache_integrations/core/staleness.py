@@ -26,11 +26,11 @@ Sensitivity: TypeAlias = Literal["", "volatile", "perishable"]
 
 _EDGE = 64  # words at each end of a long text that are read: there the question stands, between them material
 _LONGEST_WORD = 48  # letters; what is longer is data, or a script without spaces
-_CLAUSE_ENDS = frozenset(".,;!?:…。！？，、；：()[]{}")  # noqa: RUF001 - the full-width marks are meant
+_CLAUSE_ENDS = frozenset(".,;!?:…。！？，、；：()[]{}")  # noqa: RUF001 - Chinese and Japanese clauses end in full-width marks
 _QUOTED = re.compile(
     r"```.{0,2000}?(?:```|$)|`[^`]{1,400}`|\"[^\"]{1,300}\"|(?<!\w)'[^']{2,120}'(?!\w)", re.DOTALL
 )
-_MARKED = re.compile(r"[“”„«»「」『』]|[‘’](?!\w)|(?<!\w)[‘’]")  # noqa: RUF001 - look-alikes are the point
+_MARKED = re.compile(r"[“”„«»「」『』]|[‘’](?!\w)|(?<!\w)[‘’]")  # noqa: RUF001 - curly quotes are what word processors write
 
 
 def time_sensitivity(text: str) -> Sensitivity:

@@ -5,8 +5,9 @@ Everything here is loaded when first used: the suites need pytest, the upstream 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from semcache_integrations.lazy import lazily
 
 if TYPE_CHECKING:
     from semcache_integrations.testing.clock import FakeClock
@@ -35,12 +36,6 @@ _HOMES = {
     "stores": ("MemoryStore",),
     "upstream": ("FakeUpstream", "Latency"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)

@@ -5,8 +5,9 @@ Loads nothing heavy before it is used.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from semcache_integrations.lazy import lazily
 
 if TYPE_CHECKING:
     from semcache_integrations.tuning.data import Pair, Pairs, Request, Stream, read_data
@@ -37,12 +38,6 @@ _HOMES = {
     "streams": ("load_stream",),
     "tuned": ("Tuning",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)

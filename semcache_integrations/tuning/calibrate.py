@@ -5,7 +5,6 @@ The law: the shipped calibration is this, run on the shipped streams, for each b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from semcache_integrations.config import load_config
 from semcache_integrations.core.calibration import Calibration, calibration_key
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.tuning import data
-from semcache_integrations.tuning.evidence import Progress
+from semcache_integrations.tuning.evidence import Progress, embedded
 from semcache_integrations.tuning.fit import fit
 from semcache_integrations.tuning.rehearsal import Stream
 from semcache_integrations.tuning.streams import load_stream
@@ -56,7 +55,7 @@ def calibrate(
             raise ConfigurationError(f"{stream.name} has no labels: add a column `class` or `response`")
     encoder = open_embedder(load_config(), embedder)
     try:
-        vectors = {stream.name: _embedded(stream, encoder, limit, progress) for stream in chosen}
+        vectors = {stream.name: _with_vectors(stream, encoder, limit, progress) for stream in chosen}
     finally:
         if encoder is not embedder:
             encoder.close()
@@ -68,16 +67,10 @@ def calibrate(
     return {calibration_key(encoder.name): replace(fitted, trained_on=", ".join(vectors))}
 
 
-def _embedded(stream: data.Stream, encoder: Embedder, limit: int | None, progress: Progress) -> Stream:
+def _with_vectors(stream: data.Stream, encoder: Embedder, limit: int | None, progress: Progress) -> Stream:
     """Embed the requests of a stream; leave out those that the encoder is blind for."""
     rows = stream.rows[:limit]
-    kept: list[tuple[str, str]] = []
-    vectors: list[Sequence[float]] = []
-    for done, row in enumerate(rows, 1):
-        vector = encoder.embed(row.text)
-        if vector is not None:
-            kept.append((row.text, row.label or row.text))
-            vectors.append(vector)
-        progress(f"embedding {stream.name}", done, len(rows))
-    texts, classes = zip(*kept, strict=True) if kept else ((), ())
-    return Stream(texts, classes, np.asarray(vectors, dtype=np.float32))
+    vectors = embedded([row.text for row in rows], encoder.embed, progress)
+    seen = np.flatnonzero(vectors.any(axis=1))
+    kept = [rows[at] for at in seen]
+    return Stream([row.text for row in kept], [row.label or row.text for row in kept], vectors[seen])

@@ -94,7 +94,7 @@ def count_pairs(
     rows: Sequence[Pair], embed: Embed, thresholds: Sequence[float], progress: Progress
 ) -> Evidence:
     """Count accepted pairs."""
-    vectors = _matrix([text for row in rows for text in (row.a, row.b)], embed, progress)
+    vectors = embedded([text for row in rows for text in (row.a, row.b)], embed, progress)
     cosines = np.einsum("ij,ij->i", vectors[0::2], vectors[1::2])
     neighbours = tuple(
         _neighbour(row, float(cosine)) for row, cosine in zip(rows, cosines.tolist(), strict=True)
@@ -135,7 +135,7 @@ def replay_stream(
 ) -> Evidence:
     """Replay a stream at each threshold, without and with vetoes."""
     texts = [canonical_text(row.text) for row in rows]
-    vectors = _matrix(texts, embed, progress)
+    vectors = embedded(texts, embed, progress)
     replay = _Replay(texts, [row.label for row in rows], thresholds, top_k)
     neighbours: list[Neighbour] = []
     seen: set[str | None] = {None}
@@ -227,7 +227,7 @@ class _Replay:
         return Neighbour(similarity, same, refusals(self._readings[at], self._readings[nearest]))
 
 
-def _matrix(texts: Sequence[str], embed: Embed, progress: Progress) -> Floats:
+def embedded(texts: Sequence[str], embed: Embed, progress: Progress) -> Floats:
     """Embed every text once; a text to which the encoder is blind becomes zeros, similar to nothing."""
     seen: dict[str, Vector | None] = {}
     for done, text in enumerate(texts, start=1):

@@ -6,7 +6,7 @@ The law: nothing enters the result but the streams that are given, and the same 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from semcache_integrations.core.calibration import Calibration
 from semcache_integrations.core.scoring import FEATURES
+from semcache_integrations.tuning.evidence import Progress
 from semcache_integrations.tuning.rehearsal import Outcome, Rule, Stream, rehearse
 
 TARGETS = (0.005, 0.01, 0.02, 0.05, 0.10)
@@ -31,8 +32,6 @@ _CONVERGED = 1e-9
 _EQUIVALENT = 8_000.0  # rows that all slices of a stream weigh together
 
 Floats = npt.NDArray[np.float64]
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True, slots=True)

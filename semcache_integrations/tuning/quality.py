@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from semcache_integrations.assembly import open_embedder
 from semcache_integrations.backends.edge import EdgeStore
 from semcache_integrations.cache import SemanticCache
-from semcache_integrations.config import CacheConfig, load_config
+from semcache_integrations.config import load_config
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.tuning.curves import THRESHOLDS
 from semcache_integrations.tuning.data import Stream
@@ -72,17 +72,12 @@ def measure_quality(
         best = _best_static(requests[0], remembering, target, progress)
         rows = tuple(
             Row(each, tuple(_play_all(each, requests, remembering, noise, progress)))
-            for each in _known([*best, *contenders])
+            for each in (*best, *contenders)
         )
     finally:
         if encoder is not embedder:
             encoder.close()
     return Quality(stream, target, noise, encoder.name, rows)
-
-
-def _known(contenders: Sequence[Contender]) -> list[Contender]:
-    """Leave out what this version's configuration does not know."""
-    return [each for each in contenders if "policy" in CacheConfig.model_fields or not each.learns]
 
 
 def _best_static(
@@ -122,8 +117,6 @@ def _play(
     settings: dict[str, Any] = dict(contender.settings)  # Any: CacheConfig checks them
     if contender.learns:
         settings["comparer"] = comparer
-    if "policy" not in CacheConfig.model_fields:
-        del settings["policy"]
     hits = wrong = 0
     with (
         closing(EdgeStore(None, embedder=embedder.name, dimension=embedder.dimension)) as store,

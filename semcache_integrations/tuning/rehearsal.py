@@ -17,14 +17,13 @@ import numpy.typing as npt
 
 from semcache_integrations.core.guards import Reading, read, vetoes
 from semcache_integrations.core.scoring import FLOOR, Neighbour, evidence
+from semcache_integrations.core.settling import MOST_GROUPS
+from semcache_integrations.tuning.evidence import TOP_K
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Evidence: TypeAlias = tuple[float, ...]
 Rule: TypeAlias = Callable[[Evidence], bool]
 """Whether the nearest answer is served."""
-
-_COMPARED_GROUPS = 3  # as in the engine
-_NEIGHBOURS = 10
 
 
 @dataclass(frozen=True)
@@ -127,10 +126,7 @@ class _Cache:
         if not count:
             return [], 0
         similarities = self._vectors[:count] @ self._stream.vectors[asked]
-        if count > _NEIGHBOURS:
-            best = np.argpartition(-similarities, _NEIGHBOURS)[:_NEIGHBOURS]
-        else:
-            best = np.arange(count)
+        best = np.argpartition(-similarities, TOP_K)[:TOP_K] if count > TOP_K else np.arange(count)
         best = best[np.argsort(-similarities[best])]
         above = [(self._kept[at], float(similarities[at])) for at in best if similarities[at] >= FLOOR]
         return [each for each in above if not self._stream.vetoed(asked, each[0])], len(above)
@@ -138,13 +134,13 @@ class _Cache:
     def _evidence(self, asked: int, near: Sequence[tuple[int, float]], found: int) -> Evidence:
         readings = self._stream.readings
         neighbours = [Neighbour(readings[at], similarity, str(self._group[at])) for at, similarity in near]
-        return evidence(readings[asked], neighbours, found, _NEIGHBOURS)
+        return evidence(readings[asked], neighbours, found, TOP_K)
 
     def _keep(self, asked: int, near: Sequence[tuple[int, float]]) -> None:
         nearest: dict[int, int] = {}
         for at, _ in near:
             nearest.setdefault(self._group[at], at)
-        compared = list(nearest.items())[:_COMPARED_GROUPS]
+        compared = list(nearest.items())[:MOST_GROUPS]
         self._group[asked] = next((group for group, at in compared if self._compared(asked, at)), asked)
         self._vectors[len(self._kept)] = self._stream.vectors[asked]
         self._kept.append(asked)

@@ -221,6 +221,14 @@ def test_an_embedder_of_ones_own_can_be_calibrated_and_used(tmp_path):
         SemanticCache(embedder=embedder, calibration=tmp_path / "none.json")
 
 
+def test_a_calibration_that_cannot_work_leaves_no_store_open(tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot be read") as raised:
+        SemanticCache(embedder=HashingEmbedder(), path=tmp_path / "cache", calibration=tmp_path / "none.json")
+    with SemanticCache(embedder=HashingEmbedder(), path=tmp_path / "cache", policy="static") as cache:
+        assert cache.put("question", "answer")
+    assert raised  # what the error's traceback holds was still alive when the path was opened again
+
+
 def test_a_stream_without_labels_cannot_calibrate(tmp_path):
     plain = read_data(written(tmp_path, "q.txt", "one\ntwo\n"))
     with pytest.raises(ConfigurationError, match="no labels"):

@@ -9,7 +9,6 @@ from itertools import pairwise
 import pytest
 from rich.console import Console
 
-from semcache_integrations.config import CacheConfig
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.testing import HashingEmbedder
 from semcache_integrations.tuning import load_stream, measure_quality
@@ -19,9 +18,6 @@ from semcache_integrations.tuning.llm import LabelledLLM, NoisyComparer, Remembe
 from semcache_integrations.tuning.policies import RIVALS, Contender, static
 
 LIMIT = 400
-LEARNS = pytest.mark.skipif(
-    "policy" not in CacheConfig.model_fields, reason="this version has static rules only"
-)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +51,6 @@ def test_the_best_static_threshold_keeps_the_target_on_the_requests_that_chose_i
     assert measure_quality("mixed", limit=LIMIT, contenders=[looser]).row("looser").wrong_per_hit.value > 0.02
 
 
-@LEARNS
 @pytest.mark.model
 def test_the_policies_that_learn_hit_less_wrongly_than_any_rival_of_as_many_hits(measured):
     balanced = measured.row("balanced, target 2%")
