@@ -321,8 +321,7 @@ def checking(**settings) -> SemanticCache:
         vetoes=False,
         comparer=str.__eq__,
         similarity_threshold=0.5,
-        recheck_share=1.0,
-        **settings,
+        **{"recheck_share": 1.0, **settings},
     )
 
 
@@ -337,6 +336,28 @@ def test_the_brake_tightens_when_the_hits_are_wrong_beyond_doubt_and_says_so():
         assert braked[0].startswith("tightened to step 1")
         assert cache.explain(CacheRequest(at(0))).threshold > 0.5
         assert cache.stats().counts["brake_step"] >= 1
+
+
+def test_the_brake_forgets_what_the_looser_policy_has_promoted_into_memory():
+    class Draws(Random):
+        value = 1.0  # no hit is checked
+
+        def random(self):
+            return self.value
+
+    draws = Draws()
+    with checking(rng=draws, recheck_share=0.5) as cache:
+        cache.put(at(0), "a")
+        assert [cache.get(at(50)), cache.lookup(CacheRequest(at(50), dialect="text")).tier] == ["a", "hash"]
+        draws.value = 0.0  # every hit is
+        for step in range(30):
+            cache.get(at(120 + step * 2))
+            cache.put(at(120 + step * 2), f"answer {step}")
+            cache.flush()
+        draws.value = 1.0
+        assert cache.stats().counts["brake_step"] >= 1
+        assert cache.get(at(50)) is None
+        assert cache.get(at(0)) == "a"
 
 
 def test_the_brake_leaves_a_policy_alone_whose_hits_are_right():
