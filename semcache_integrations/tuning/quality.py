@@ -1,7 +1,8 @@
 """`semcache bench quality`: labelled streams through the public API, one fresh cache a policy, on the real store.
 
-The law: every policy sees the same requests in the same order, the same vectors, the same LLM and the same errors of
-the comparer; only its settings differ. Correctness is judged by the label of the answer that came back, nothing else.
+The law: every policy sees the same requests in the same order, the same vectors, the same LLM, the same errors of
+the comparer and the same draws; only its settings differ. Correctness is judged by the label of the answer that
+came back, nothing else.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from semcache_integrations.assembly import open_embedder
@@ -102,7 +104,11 @@ def _play_all(
         llm = LabelledLLM()
         comparer = NoisyComparer(llm, noise=noise, seed=order)
         yield _play(
-            contender, stream, embedder, (llm, comparer), lambda: progress(contender.name, next(done), total)
+            contender,
+            stream,
+            embedder,
+            (llm, comparer, Random(order)),  # noqa: S311 - draws which hits are checked, the same ones every time
+            lambda: progress(contender.name, next(done), total),
         )
 
 
@@ -110,17 +116,17 @@ def _play(
     contender: Contender,
     stream: Stream,
     embedder: Embedder,
-    world: tuple[LabelledLLM, NoisyComparer],
+    world: tuple[LabelledLLM, NoisyComparer, Random],
     tick: Callable[[], None],
 ) -> Played:
-    llm, comparer = world
+    llm, comparer, draws = world
     settings: dict[str, Any] = dict(contender.settings)  # Any: CacheConfig checks them
     if contender.learns:
         settings["comparer"] = comparer
     hits = wrong = 0
     with (
         closing(EdgeStore(None, embedder=embedder.name, dimension=embedder.dimension)) as store,
-        SemanticCache(embedder=embedder, store=store, **settings) as cache,
+        SemanticCache(embedder=embedder, store=store, rng=draws, **settings) as cache,
     ):
         for row in stream.rows:
             label = row.label or ""

@@ -15,7 +15,7 @@ from semcache_integrations.tuning import load_stream, measure_quality
 from semcache_integrations.tuning.evidence import replay_stream
 from semcache_integrations.tuning.league import Played, Quality, Row
 from semcache_integrations.tuning.llm import LabelledLLM, NoisyComparer, Remembering
-from semcache_integrations.tuning.policies import RIVALS, Contender, static
+from semcache_integrations.tuning.policies import OURS, RIVALS, Contender, static
 
 LIMIT = 400
 
@@ -61,7 +61,14 @@ def test_the_policies_that_learn_hit_less_wrongly_than_any_rival_of_as_many_hits
             row.wrong_per_hit.value > balanced.wrong_per_hit.value
         )
     assert measured.row("strict, target 1%").wrong_per_request.count <= balanced.wrong_per_request.count
-    assert measured.row("vCache delta 1%").hit_rate.count <= measured.row("vCache delta 5%").hit_rate.count
+
+
+@pytest.mark.model
+def test_a_larger_delta_explores_less_and_hits_more_on_the_same_draws(minilm):
+    deltas = [each for each in (*RIVALS, *OURS) if each.delta in (0.01, 0.05)]
+    strict, loose = measure_quality("slot", limit=LIMIT, contenders=deltas).rows[-2:]
+    assert strict.hit_rate.count < loose.hit_rate.count
+    assert strict.mean("explored") > loose.mean("explored")
 
 
 def test_every_static_policy_does_on_the_store_what_the_replay_counted():

@@ -9,10 +9,10 @@ All vetoes are symmetric, and a text passes against itself, however it is cased,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from types import MappingProxyType
-from typing import TypeAlias
 
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.guards import (
@@ -29,37 +29,35 @@ from semcache_integrations.core.guards import (
     tasks,
     things,
 )
-from semcache_integrations.core.guards.reading import Reading, essence, read
+from semcache_integrations.core.guards.reading import Reading, essence, feature, read
+from semcache_integrations.core.guards.veto import Refuses, Veto
 
 __all__ = ["ALL", "VETOES", "Reading", "Veto", "known", "read", "vetoes"]
 
-Veto: TypeAlias = Callable[[Reading, Reading], bool]
-"""True if the two texts must not share an answer."""
-
 VETOES: Mapping[str, Veto] = MappingProxyType(
     {
-        "script": scope.differ_in_script,
-        "number": numbers.differ_in_numbers,
-        "antonym": polarity.differ_by_antonym,
-        "alternative": things.differ_by_alternative,
-        "negation": polarity.differ_in_negation,
-        "date": moments.differ_in_moment,
-        "question": scope.differ_in_question,
-        "language": scope.differ_in_language,
-        "entity": subjects.differ_in_entities,
-        "prefix": polarity.differ_by_prefix,
-        "identifier": literals.differ_in_identifiers,
-        "quote": literals.differ_in_quotes,
-        "code": literals.differ_in_code,
-        "operator": literals.differ_in_operators,
-        "act": acts.differ_in_act,
-        "material": tasks.differ_in_material,
-        "direction": order.differ_in_direction,
-        "word": minimal.differ_by_one_word,
-        "addition": minimal.differ_by_addition,
-        "order": swaps.differ_in_order,
-        "voice": order.differ_in_voice,
-        "containment": scope.one_contains_the_other,
+        "script": Veto(scope.differ_in_script, scope.is_in_other_script),
+        "number": Veto(numbers.differ_in_numbers, numbers.quantities),
+        "antonym": Veto(polarity.differ_by_antonym, polarity.opposites_of, both=True),
+        "alternative": Veto(things.differ_by_alternative, things.names_things, both=True),
+        "negation": Veto(polarity.differ_in_negation, polarity.negations),
+        "date": Veto(moments.differ_in_moment, moments.moments),
+        "question": Veto(scope.differ_in_question, scope.asked_for, both=True),
+        "language": Veto(scope.differ_in_language, scope.is_in_other_language),
+        "entity": Veto(subjects.differ_in_entities, subjects.names),
+        "prefix": Veto(polarity.differ_by_prefix, polarity.unprefixed),
+        "identifier": Veto(literals.differ_in_identifiers, literals.identifiers),
+        "quote": Veto(literals.differ_in_quotes, literals.quotes),
+        "code": Veto(literals.differ_in_code, literals.has_code),
+        "operator": Veto(literals.differ_in_operators, literals.operators, both=True),
+        "act": Veto(acts.differ_in_act, acts.ordered),
+        "material": Veto(tasks.differ_in_material, tasks.material),
+        "direction": Veto(order.differ_in_direction, order.directions, both=True),
+        "word": Veto(minimal.differ_by_one_word),
+        "addition": Veto(minimal.differ_by_addition),
+        "order": Veto(swaps.differ_in_order),
+        "voice": Veto(order.differ_in_voice, order.passive),
+        "containment": Veto(scope.one_contains_the_other),
     }
 )
 """Every veto by name, those first that are cheap or refuse most."""
@@ -91,7 +89,24 @@ def vetoes(asked: Reading, cached: Reading, names: Collection[str] = ALL) -> str
     """
     if essence(asked) == essence(cached):
         return ""
-    for name, refuses in VETOES.items():
+    mine, yours = _concerns(asked), _concerns(cached)
+    for name, refuses in _open((mine & yours) | ((mine | yours) & _EITHER)):
         if name in names and refuses(asked, cached):
             return name
     return ""
+
+
+_BITS = tuple((1 << at, name, veto) for at, (name, veto) in enumerate(VETOES.items()))
+_EITHER = sum(bit for bit, _, veto in _BITS if not veto.both)
+
+
+@feature
+def _concerns(reading: Reading) -> int:
+    """One bit for each veto that may refuse something for this text."""
+    return sum([bit for bit, _, veto in _BITS if veto.concerns is None or veto.concerns(reading)])
+
+
+@lru_cache(maxsize=1_024)
+def _open(bits: int) -> tuple[tuple[str, Refuses], ...]:
+    """Return the vetoes that these bits stand for."""
+    return tuple((name, veto.refuses) for bit, name, veto in _BITS if bit & bits)

@@ -19,14 +19,14 @@ _I = frozenset({"i", "we"})
 
 def differ_in_act(a: Reading, b: Reading) -> bool:
     """Whether one text orders an act, and the other asks about it."""
-    mine, yours = _ordered(a), _ordered(b)
+    mine, yours = ordered(a), ordered(b)
     if bool(mine) == bool(yours) or not english(a, b):
         return False
     return _asks(b if mine else a)
 
 
 @feature
-def _ordered(reading: Reading) -> str:
+def ordered(reading: Reading) -> str:
     """The verb of the order that a text begins with, or ""."""
     lead = lexicon.words("acts", "lead")
     order = tuple(dropwhile(lead.__contains__, words(reading)))

@@ -33,7 +33,7 @@ _OPERATION = re.compile(r"(?<=[\w)\]])(\s*)([+*^%<>=!&|]{1,3})\1(?=[\w(\[])|(?<=
 
 def differ_in_identifiers(a: Reading, b: Reading) -> bool:
     """Whether an identifier of one text is nowhere in the other, however it is cased or hyphenated."""
-    mine, yours = _identifiers(a), _identifiers(b)
+    mine, yours = identifiers(a), identifiers(b)
     if mine == yours:
         return False
     return not (mine - yours <= _compounds(b) and yours - mine <= _compounds(a))
@@ -41,14 +41,12 @@ def differ_in_identifiers(a: Reading, b: Reading) -> bool:
 
 def differ_in_quotes(a: Reading, b: Reading) -> bool:
     """Whether one text quotes words that the other does not hold, quoted or not."""
-    return _quotes(a) != _quotes(b) and not (
-        _are_in(_quotes(a), _spaced(b)) and _are_in(_quotes(b), _spaced(a))
-    )
+    return quotes(a) != quotes(b) and not (_are_in(quotes(a), _spaced(b)) and _are_in(quotes(b), _spaced(a)))
 
 
 def differ_in_code(a: Reading, b: Reading) -> bool:
     """Whether fenced blocks differ in more than white space, or a `span` is not in the other text."""
-    if "`" not in a.plain and "`" not in b.plain:
+    if not (has_code(a) or has_code(b)):
         return False
     if _blocks(a) != _blocks(b):
         return True
@@ -61,12 +59,13 @@ def _are_in(pieces: frozenset[str], text: str) -> bool:
 
 def differ_in_operators(a: Reading, b: Reading) -> bool:
     """Whether both texts compute or compare, with different operators: i < n against i <= n, 2 + 2 against 2 - 2."""
-    mine, yours = _operators(a), _operators(b)
+    mine, yours = operators(a), operators(b)
     return mine != yours and bool(mine) and bool(yours)
 
 
 @feature
-def _identifiers(reading: Reading) -> frozenset[str]:
+def identifiers(reading: Reading) -> frozenset[str]:
+    """Everything in a text that is neither a word nor a number, in one spelling."""
     if not _TELLTALE.search(reading.plain):
         return frozenset()
     runs = {run.lstrip("-.:?=&%#").rstrip("-.:?=&%/") for run in _RUN.findall(reading.plain)}
@@ -127,11 +126,12 @@ def _compounds(reading: Reading) -> frozenset[str]:
     pairs = {one + two for one, two in pairwise(found)}
     triples = {one + two + three for one, two, three in zip(found, found[1:], found[2:], strict=False)}
     known = {lexicon.stem(thing.name) for thing in things(reading)}  # "js" is "JavaScript"
-    return frozenset({*found, *pairs, *triples, *known}) | stems(reading) | _identifiers(reading)
+    return frozenset({*found, *pairs, *triples, *known}) | stems(reading) | identifiers(reading)
 
 
 @feature
-def _quotes(reading: Reading) -> frozenset[str]:
+def quotes(reading: Reading) -> frozenset[str]:
+    """Everything that a text quotes."""
     if '"' not in reading.plain and "'" not in reading.plain:
         return frozenset()
     found = ("".join(pair) for pair in _QUOTE.findall(reading.folded))
@@ -145,6 +145,12 @@ def _spaced(reading: Reading) -> str:
 
 def _word_line(text: str) -> str:
     return f" {' '.join(_WORD.findall(text))} "
+
+
+@feature
+def has_code(reading: Reading) -> bool:
+    """Whether anything is marked as code."""
+    return "`" in reading.plain
 
 
 @feature
@@ -165,7 +171,8 @@ def _dense(reading: Reading) -> str:
 
 
 @feature
-def _operators(reading: Reading) -> tuple[str, ...]:
+def operators(reading: Reading) -> tuple[str, ...]:
+    """Every operator between two operands, sorted."""
     if not _OPERATOR.search(reading.folded):
         return ()
     return tuple(sorted(either or other for _, either, _, other in _OPERATION.findall(reading.folded)))

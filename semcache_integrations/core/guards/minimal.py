@@ -85,7 +85,7 @@ def differ_by_addition(a: Reading, b: Reading) -> bool:
     "My card" and "my wife's card", "the plan" and "the premium plan", "an author" and "a famous author". Most other
     words that are added only say what was meant anyway.
     """
-    place = _place(a, b) if abs(len(_line(a)) - len(_line(b))) == 1 else None
+    place = _place(a, b) if abs(len(_stems(a)) - len(_stems(b))) == 1 else None
     if (
         place is None
         or bool(place.left) == bool(place.right)
@@ -108,12 +108,12 @@ def _is_predicate(word: str, reading: Reading) -> bool:
 
 
 def _place(a: Reading, b: Reading) -> _Place | None:
-    one, two = _line(a), _line(b)
-    if abs(len(one) - len(two)) > _WIDEST or not one or not two:
-        return None
     mine, yours = _stems(a), _stems(b)
+    if abs(len(mine) - len(yours)) > _WIDEST or not mine or not yours:
+        return None
     if mine[0] != yours[0] and mine[-1] != yours[-1]:
         return None
+    one, two = _line(a), _line(b)
     front = common_start(mine, yours)
     back = common_start(mine[: front - len(mine) - 1 : -1], yours[: front - len(yours) - 1 : -1])
     left, right = one[front : len(one) - back], two[front : len(two) - back]

@@ -21,7 +21,7 @@ _USED_TO_BE = ("used", "use")
 
 def differ_in_moment(a: Reading, b: Reading) -> bool:
     """Whether a month, weekday, season, feast or relative day of one text is not the other's."""
-    mine, yours = _moments(a), _moments(b)
+    mine, yours = moments(a), moments(b)
     if mine == yours:
         return False
     left, right = mine - yours, yours - mine
@@ -31,17 +31,18 @@ def differ_in_moment(a: Reading, b: Reading) -> bool:
 
 
 @feature
-def _moments(reading: Reading) -> frozenset[str]:
+def moments(reading: Reading) -> frozenset[str]:
+    """Every month, weekday, season, feast, relative day or period of a text, by its first spelling."""
     names, found = _names(), words(reading)
     if names.keys().isdisjoint(found) and _whens().keys().isdisjoint(found) and "be" not in found:
         return frozenset()
     periods = dict(_periods(found))
-    moments = set(periods.values()) | {
+    dated = set(periods.values()) | {
         names[word]
         for at, (before, word, behind) in enumerate(zip(("", *found), found, (*found[1:], ""), strict=False))
         if at not in periods and word in names and (word not in _ambiguous() or _is_dated(before, behind))
     }
-    return frozenset(moments | {"once"} if _tells_of_the_past(found) else moments)
+    return frozenset(dated | {"once"} if _tells_of_the_past(found) else dated)
 
 
 def _periods(found: tuple[str, ...]) -> Iterator[tuple[int, str]]:

@@ -49,7 +49,7 @@ class Quantity(NamedTuple):
 
 def differ_in_numbers(a: Reading, b: Reading) -> bool:
     """Whether a number or its unit has no counterpart; English number words count in English only."""
-    mine, yours = _quantities(a), _quantities(b)
+    mine, yours = quantities(a), quantities(b)
     if mine == yours:
         return False
     if not english(a, b):
@@ -82,7 +82,8 @@ def _units_by_value(quantities: tuple[Quantity, ...]) -> dict[str, set[str]]:
 
 
 @feature
-def _quantities(reading: Reading) -> tuple[Quantity, ...]:
+def quantities(reading: Reading) -> tuple[Quantity, ...]:
+    """Every number of a text in order, number words included where the text is English."""
     if number_words().keys().isdisjoint(reading.tokens) and not _has_digit(reading):
         return ()
     return tuple(_parse(reading, _NOTHING if foreign(reading) else number_words()))

@@ -26,7 +26,7 @@ _BE = frozenset({"is", "are", "was", "were", "be", "been", "being", "get", "got"
 
 def differ_in_direction(a: Reading, b: Reading) -> bool:
     """Whether two things stand on the other sides of a word of direction, whatever else is reworded."""
-    mine, yours = _directions(a), _directions(b)
+    mine, yours = directions(a), directions(b)
     if not mine or not yours or mine == yours:
         return False
     return any(_opposed(one, other) for one in mine for other in yours)
@@ -44,7 +44,7 @@ def _crosses(one: Direction, other: Direction) -> bool:
 
 def differ_in_voice(a: Reading, b: Reading) -> bool:
     """Whether one text says "X did Y" and the other "X was done by Y"."""
-    mine, yours = _passive(a), _passive(b)
+    mine, yours = passive(a), passive(b)
     if bool(mine) == bool(yours) or not english(a, b):
         return False
     subject, deed, agent = mine or yours or ("", "", "")
@@ -58,7 +58,8 @@ def differ_in_voice(a: Reading, b: Reading) -> bool:
 
 
 @feature
-def _directions(reading: Reading) -> frozenset[Direction]:
+def directions(reading: Reading) -> frozenset[Direction]:
+    """Every word of direction with what stands on its two sides."""
     found = words(reading)
     markers = _markers() if things(reading) else lexicon.words("directions", "strong")
     if markers.isdisjoint(found):
@@ -67,10 +68,10 @@ def _directions(reading: Reading) -> frozenset[Direction]:
         markers -= {"with"}  # "take X with Y" is "take Y with X"
     topics = frozenset(content(reading))
     sides = ((found[at], *_sides(found, at, topics)) for at in range(len(found)) if found[at] in markers)
-    directions = (
+    pointing = (
         (_marker(word), before, behind) for word, before, behind in sides if _directs(word, before, behind)
     )
-    return frozenset(islice(directions, _MOST_DIRECTIONS))
+    return frozenset(islice(pointing, _MOST_DIRECTIONS))
 
 
 def _sides(
@@ -108,7 +109,7 @@ def _markers() -> frozenset[str]:
 
 
 @feature
-def _passive(reading: Reading) -> tuple[str, str, str] | None:
+def passive(reading: Reading) -> tuple[str, str, str] | None:
     """Subject, deed and agent of "X was done by Y"."""
     found = words(reading)
     at = found.index("by") if "by" in found else 0

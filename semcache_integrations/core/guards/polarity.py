@@ -55,7 +55,7 @@ def differ_in_negation(a: Reading, b: Reading) -> bool:
 
 def differ_by_antonym(a: Reading, b: Reading) -> bool:
     """Whether the one text holds a word and the other its opposite, neither of them negated."""
-    if _opposed(a).isdisjoint(_with_phrases(b)) or not english(a, b):
+    if opposites_of(a).isdisjoint(_with_phrases(b)) or not english(a, b):
         return False
     opposites = _opposites()
     mine = [stem for stem in _with_phrases(a) - _with_phrases(b) if stem in opposites]
@@ -67,7 +67,7 @@ def differ_by_antonym(a: Reading, b: Reading) -> bool:
 
 def differ_by_prefix(a: Reading, b: Reading) -> bool:
     """Whether a word of the one text is a word of the other with un-, dis-, non- …, or -less for -ful."""
-    flips = not _unprefixed(a).isdisjoint(stems(b)) or not _unprefixed(b).isdisjoint(stems(a))
+    flips = not unprefixed(a).isdisjoint(stems(b)) or not unprefixed(b).isdisjoint(stems(a))
     if not flips or not english(a, b):
         return False
     mine, yours = stems(a) - stems(b), stems(b) - stems(a)
@@ -101,14 +101,14 @@ def _tongue(reading: Reading) -> str:
 @feature
 def _negated(reading: Reading) -> frozenset[str]:
     """Stems of the words that some negator turns around."""
-    return frozenset(stem for negation in _negations(reading) for stem in negation.scope)
+    return frozenset(stem for negation in negations(reading) for stem in negation.scope)
 
 
 @feature
 def _denied(reading: Reading) -> frozenset[str]:
     """The part of it that the text says of its subject, not of what the asker cannot do."""
     return frozenset(
-        stem for negation in _negations(reading) if not negation.is_remark for stem in negation.scope
+        stem for negation in negations(reading) if not negation.is_remark for stem in negation.scope
     )
 
 
@@ -116,7 +116,7 @@ def _denied(reading: Reading) -> frozenset[str]:
 def _excluded(reading: Reading) -> frozenset[str]:
     """The part of it that stands behind "without", "except" …: a condition of its own."""
     exclude = lexicon.words("negators", "exclude")
-    return frozenset(stem for word, scope, _ in _negations(reading) if word in exclude for stem in scope[:1])
+    return frozenset(stem for word, scope, _ in negations(reading) if word in exclude for stem in scope[:1])
 
 
 @feature
@@ -129,11 +129,12 @@ def _fails(reading: Reading) -> bool:
 def _setbacks(reading: Reading) -> int:
     """How often the text says that something is not so, or has failed."""
     trouble = lexicon.words("negators", "trouble") if _tongue(reading) == "en" else frozenset()
-    return len(_negations(reading)) + sum(token in trouble for token in reading.tokens)
+    return len(negations(reading)) + sum(token in trouble for token in reading.tokens)
 
 
 @feature
-def _negations(reading: Reading) -> tuple[_Negation, ...]:
+def negations(reading: Reading) -> tuple[_Negation, ...]:
+    """Every negator of a text with what it turns around."""
     negators, tokens = lexicon.words("negators", _tongue(reading)), reading.tokens
     if negators.isdisjoint(tokens):
         return ()
@@ -173,7 +174,7 @@ def _with_phrases(reading: Reading) -> frozenset[str]:
 
 
 @feature
-def _opposed(reading: Reading) -> frozenset[str]:
+def opposites_of(reading: Reading) -> frozenset[str]:
     """The opposites of all that the text says."""
     opposites = _opposites()
     said = _with_phrases(reading)
@@ -181,7 +182,7 @@ def _opposed(reading: Reading) -> frozenset[str]:
 
 
 @feature
-def _unprefixed(reading: Reading) -> frozenset[str]:
+def unprefixed(reading: Reading) -> frozenset[str]:
     """The words whose opposites the text may hold."""
     return frozenset(base for stem in stems(reading) for base in _bases(stem))
 

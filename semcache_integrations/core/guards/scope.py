@@ -34,7 +34,7 @@ def differ_in_language(a: Reading, b: Reading) -> bool:
 
 def differ_in_question(a: Reading, b: Reading) -> bool:
     """Whether one text asks when, where, who, why or how many, and the other asks another of these."""
-    mine, yours = _asked_for(a), _asked_for(b)
+    mine, yours = asked_for(a), asked_for(b)
     return bool(mine) and bool(yours) and mine.isdisjoint(yours) and english(a, b)
 
 
@@ -44,15 +44,28 @@ def one_contains_the_other(a: Reading, b: Reading) -> bool:
     Word for word, three more content words are enough; where only the topic's words are kept in order, the text
     must also be half as long again, as rewordings often are a little longer.
     """
-    short, long = (a, b) if len(content(a)) <= len(content(b)) else (b, a)
-    if len(content(long)) < len(content(short)) + _MORE or not _holds(content(long), content(short)):
+    mine, yours = content(a), content(b)
+    if abs(len(mine) - len(yours)) < _MORE or not _holds(*sorted((mine, yours), key=len)):
         return False
-    return len(words(long)) > _LONGER * len(words(short)) or _holds(words(long), words(short))
+    short, long = (a, b) if len(mine) < len(yours) else (b, a)
+    return len(words(long)) > _LONGER * len(words(short)) or _holds(words(short), words(long))
 
 
-def _holds(outer: tuple[str, ...], inner: tuple[str, ...]) -> bool:
+def _holds(inner: tuple[str, ...], outer: tuple[str, ...]) -> bool:
     """Whether the inner words stand in the outer ones, in order and unbroken."""
     return bool(inner) and f" {' '.join(inner)} " in f" {' '.join(outer)} "
+
+
+@feature
+def is_in_other_script(reading: Reading) -> bool:
+    """Whether most letters are not Latin."""
+    return _script(reading) not in ("", _LATIN)
+
+
+@feature
+def is_in_other_language(reading: Reading) -> bool:
+    """Whether the text is clearly in another language than English."""
+    return language(reading) not in ("", "en")
 
 
 @feature
@@ -74,7 +87,8 @@ def _script_of(letter: str) -> str:
 
 
 @feature
-def _asked_for(reading: Reading) -> frozenset[str]:
+def asked_for(reading: Reading) -> frozenset[str]:
+    """What kinds of answer a text asks for: a time, a place, a person."""
     openings, found = _openings(), words(reading)
     if openings.keys().isdisjoint(found):
         return frozenset()

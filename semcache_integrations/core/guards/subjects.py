@@ -32,7 +32,7 @@ _MOST_SEARCHED = (
 
 def differ_in_entities(a: Reading, b: Reading) -> bool:
     """Whether each text names something that the other does not, or a name takes another word's place."""
-    mine, yours = _names(a), _names(b)
+    mine, yours = names(a), names(b)
     if mine == yours or not english(a, b):
         return False
     unmatched, unmet = _unmatched(mine, b), _unmatched(yours, a)
@@ -77,7 +77,7 @@ def _abbreviates(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
 
 
 @feature
-def _names(reading: Reading) -> frozenset[str]:
+def names(reading: Reading) -> frozenset[str]:
     """Capitalised words inside a sentence, folded; none where capitals say nothing or the language is not English."""
     if reading.plain[1:] == reading.folded[1:] or language(reading) not in ("", "en"):
         return frozenset()

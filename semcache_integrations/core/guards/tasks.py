@@ -14,14 +14,14 @@ _LONGEST_ORDER = 20  # words before the colon; more of them are a text themselve
 
 def differ_in_material(a: Reading, b: Reading) -> bool:
     """Whether one text orders work on something that the other does not give."""
-    return _material(a) != _material(b)
+    return material(a) != material(b)
 
 
 @feature
-def _material(reading: Reading) -> tuple[str, ...]:
+def material(reading: Reading) -> tuple[str, ...]:
     """The words behind the colon of an order, none if it is no order."""
-    order, colon, material = reading.plain.partition(":")
-    given = words(read(order)) if colon and material.strip() else ()
+    order, colon, text = reading.plain.partition(":")
+    given = words(read(order)) if colon and text.strip() else ()
     if not 0 < len(given) <= _LONGEST_ORDER or lexicon.stems("tasks").isdisjoint(map(lexicon.stem, given)):
         return ()
-    return words(read(material))
+    return words(read(text))

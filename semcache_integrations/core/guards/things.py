@@ -42,6 +42,12 @@ def _are_of_other_tiers(a: Reading, b: Reading) -> bool:
 
 
 @feature
+def names_things(reading: Reading) -> bool:
+    """Whether a text names a known thing or a tier of one."""
+    return bool(things(reading) or _tiers(reading))
+
+
+@feature
 def _tiers(reading: Reading) -> dict[str, set[str]]:
     """The words that stand behind a tier, with the tiers before them."""
     tiers, found = lexicon.words("tiers"), dict[str, set[str]]()
