@@ -113,8 +113,9 @@ class SemanticCache(CacheAside, Closing):
     def _explanation(
         self, ask: flow.Ask, entry: CacheEntry | None, verdicts: Sequence[Verdict], now: float
     ) -> Explanation:
-        threshold = self._learning.rules.policy.threshold(ask.request.controls)
-        return Explanation(ask, entry, tuple(verdicts), threshold, now)
+        policy = self._learning.rules.policy
+        notes = tuple(filter(None, (policy.rule.demand(), self._lifetimes.note(ask.request))))
+        return Explanation(ask, entry, tuple(verdicts), policy.threshold(ask.request.controls), now, notes)
 
     # -- judging ----------------------------------------------------------------------------------
 

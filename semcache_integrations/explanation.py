@@ -28,6 +28,7 @@ class Explanation:
         verdicts: One per neighbour in the namespace, best first.
         threshold: Least cosine of a semantic hit for this request.
         now: Seconds since the epoch at which this was so.
+        notes: What else decided, in words: what the policy demands, whether the question is time-sensitive.
     """
 
     ask: Ask
@@ -35,6 +36,7 @@ class Explanation:
     verdicts: tuple[Verdict, ...]
     threshold: float
     now: float
+    notes: tuple[str, ...] = ()
 
     @property
     def served(self) -> CacheEntry | None:
@@ -81,7 +83,7 @@ class Explanation:
         from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=escape(self._title()))
+        table = Table(title=escape(self._title()), caption=escape("\n".join(self.notes)) or None)
         for column in _COLUMNS:
             table.add_column(column, justify="right" if column in ("similarity", "score") else "left")
         for row in self.rows():
@@ -89,7 +91,7 @@ class Explanation:
         return table
 
     def _repr_html_(self) -> str:
-        return html_table(self._title(), _COLUMNS, self.rows())
+        return html_table("\n".join((self._title(), *self.notes)), _COLUMNS, self.rows())
 
 
 def _short_group(entry: CacheEntry) -> str:

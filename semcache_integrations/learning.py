@@ -27,6 +27,7 @@ from semcache_integrations.core.errors import BackendError, StoreError
 from semcache_integrations.core.flow import Ask, Rules
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import CacheEntry, CacheRequest, Selector
+from semcache_integrations.core.recalibration import UNMOVED
 from semcache_integrations.core.settling import Amendment, Change, Lesson
 from semcache_integrations.core.wilson import interval
 from semcache_integrations.hash_tier import HashTier
@@ -75,7 +76,7 @@ class Learning:
         rng: Draws which hits are checked.
 
     Attributes:
-        rules: What every flow of the cache needs to know now; the brake changes the policy in them.
+        rules: What every flow of the cache needs to know now; labels and the brake change the policy in them.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Learning:
         self._memory = memory
         self._clock = clock
         self._brake = Brake(target_of(config))
+        self._shift = UNMOVED
         self._learns = semantic and backends.policy.learns != "nothing"
 
     # -- from fresh answers ------------------------------------------------------------------------
@@ -127,15 +129,25 @@ class Learning:
 
     def _take(self, lesson: Lesson) -> None:
         self._journal.settled(joined=lesson.joined)
+        if lesson.label is not None:
+            score, right = lesson.label
+            self._shift = self._shift.learned(score, right=right)
+            self._adjust()
         if lesson.right is None:
             return
         self._journal.checked(right=lesson.right)
-        if not self.rules.recheck_share:  # nobody asked for a brake
-            return
-        brake, labels, wrong = self._brake, self._brake.labels + 1, self._brake.wrong + (not lesson.right)
-        change = brake.take(right=lesson.right)
+        if self.rules.recheck_share:  # somebody asked for a brake
+            self._check(right=lesson.right)
+
+    def _adjust(self) -> None:
+        policy = self._policy.adjusted(self._brake.step, self._shift)
+        self.rules = replace(self.rules, policy=policy)
+
+    def _check(self, *, right: bool) -> None:
+        brake, labels, wrong = self._brake, self._brake.labels + 1, self._brake.wrong + (not right)
+        change = brake.take(right=right)
         if change:
-            self.rules = replace(self.rules, policy=self._policy.tightened(brake.step))
+            self._adjust()
             self._memory.forget_rewordings()  # they were accepted under another policy
             low, high = interval(wrong, labels)
             self._journal.braked(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from semcache_integrations.config import CacheConfig
 from semcache_integrations.core.models import NEVER, CacheEntry, CacheRequest
 from semcache_integrations.core.policy import Policy, storable_time
-from semcache_integrations.core.staleness import time_sensitivity
+from semcache_integrations.core.staleness import Sensitivity, time_sensitivity
 from semcache_integrations.hash_tier import Slot
 
 _ENDLESS_TTL_S = 1e12  # thirty thousand years: no store needs to add up infinities
@@ -43,6 +43,14 @@ class Lifetimes:
             and request.controls.max_age_s == NEVER
             and _is_sensitive(request)
         )
+
+    def note(self, request: CacheRequest) -> str:
+        """Return what becomes of a time-sensitive question, for people; "" of any other."""
+        found = "" if self._mode == "ignore" else _sensitivity(request)
+        if not found:
+            return ""
+        kept = "passed by" if self._mode == "bypass" else f"served for {self._short_s:g} s at most"
+        return f"time-sensitive ({found}): {kept} unless the call names a TTL or an age"
 
     def ttl_s(self, request: CacheRequest) -> tuple[float | None, bool]:
         """Return the seconds that a new entry lives, and whether an access may renew them.
@@ -105,5 +113,10 @@ class Lifetimes:
 
 
 def _is_sensitive(request: CacheRequest) -> bool:
-    """Whether the answer may be wrong soon; an embedding of the same words never is."""
-    return not request.dialect.startswith("litellm.embedding") and bool(time_sensitivity(request.text))
+    """Whether the answer may be wrong soon."""
+    return bool(_sensitivity(request))
+
+
+def _sensitivity(request: CacheRequest) -> Sensitivity:
+    """How soon the answer may be wrong; an embedding of the same words never is."""
+    return "" if request.dialect.startswith("litellm.embedding") else time_sensitivity(request.text)

@@ -17,6 +17,7 @@ from semcache_integrations.core.calibration import calibration_for
 from semcache_integrations.core.errors import BackendError
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import CacheEntry, Namespace, Standing
+from semcache_integrations.core.recalibration import Shift
 from semcache_integrations.core.wilson import interval
 from semcache_integrations.protocols import AnswerComparer, Embedder, Verifier
 from semcache_integrations.testing import MemoryStore
@@ -42,6 +43,9 @@ class Circle(Embedder):
 def at(angle: float, text: str = "how do I reset my password") -> str:
     """A question at an angle; the words before the slash are what the vetoes read."""
     return f"{text} /{angle}/"
+
+
+REWORDED = "my login secret is lost, what now"
 
 
 def group(cache: SemanticCache, question: str) -> str:
@@ -261,6 +265,27 @@ def test_a_judgement_weighs_on_the_group(cache):
     assert before.score > after.score
 
 
+def demanded(cache: SemanticCache) -> float:
+    (note,) = cache.explain(CacheRequest(at(0))).notes
+    return float(note.removeprefix("score at least ").split()[0].rstrip(","))
+
+
+@pytest.mark.parametrize(("answer", "loosens"), [("a", True), ("another", False)], ids=["right", "wrong"])
+def test_a_miss_whose_nearest_answer_was_right_loosens_what_is_demanded_and_others_tighten_it(
+    cache, answer, loosens
+):
+    """Pairs of questions that are too far apart to be served, and near enough to be compared."""
+    usual = demanded(cache)
+    for angle in (0, 90, 180, 270):
+        cache.put(at(angle), "a")
+        cache.flush()
+        assert cache.get(at(angle + 40, REWORDED)) is None
+        cache.put(at(angle + 40, REWORDED), answer)
+        cache.flush()
+    assert (demanded(cache) < usual) == loosens
+    assert demanded(cache) != usual
+
+
 def test_nobodys_entry_cannot_be_judged(cache):
     assert not cache.feedback("00000000-0000-8000-8000-000000000000", correct=False)
 
@@ -396,6 +421,13 @@ def test_every_rule_can_be_tightened_and_its_zeroth_step_is_itself(rule):
     tighter, threshold = rule.tightened(0.8, 1)
     assert (tighter, threshold) != (rule, 0.8)
     assert threshold >= 0.8
+
+
+def test_an_explanation_says_what_its_policy_demands():
+    assert Nearest().demand() == ""
+    assert Scored(CALIBRATION, 0.02).demand().endswith("for at most 2.0% wrong hits")
+    assert "before the first answers were compared" in Scored(CALIBRATION, 0.02, Shift(-0.25)).demand()
+    assert "2.0% wrong answers per request" in Verified(0.02).demand()
 
 
 # -- answers ---------------------------------------------------------------------------------------------------

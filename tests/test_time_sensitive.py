@@ -425,3 +425,14 @@ def test_a_hit_that_was_promoted_meanwhile_is_dated_too(make, clock):
 def test_a_mistake_is_a_configuration_error(settings, says):
     with pytest.raises(ConfigurationError, match=says):
         SemanticCache(**settings)
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"), [("short_ttl", "served for 300 s at most"), ("bypass", "passed by"), ("ignore", "")]
+)
+def test_an_explanation_says_what_becomes_of_a_time_sensitive_question(make, mode, said):
+    cache = make(time_sensitive=mode)
+    notes = " ".join(cache.explain(CacheRequest(PRICE)).notes)
+    assert said in notes
+    assert ("time-sensitive (perishable)" in notes) == bool(said)
+    assert "time-sensitive" not in " ".join(cache.explain(CacheRequest(FACT)).notes)

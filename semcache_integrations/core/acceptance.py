@@ -14,6 +14,7 @@ from typing import Protocol
 from semcache_integrations.core.calibration import Calibration
 from semcache_integrations.core.guards import Reading, read, vetoes
 from semcache_integrations.core.models import CacheEntry, Candidate, Controls, Verdict
+from semcache_integrations.core.recalibration import UNMOVED, Shift
 from semcache_integrations.core.scoring import FLOOR, Neighbour, evidence
 from semcache_integrations.core.verified import explore_probability
 
@@ -112,6 +113,14 @@ class Rule(Protocol):
         """Return the rule and the least cosine after so many steps of the brake; 0 is the rule itself."""
         ...
 
+    def recalibrated(self, shift: Shift) -> Rule:
+        """Return the rule for questions of which so much is known; one without scores is itself."""
+        ...
+
+    def demand(self) -> str:
+        """Return what the rule demands beyond a threshold, for people; "" if nothing."""
+        ...
+
 
 class Nearest:
     """The first neighbour that nothing refuses."""
@@ -130,6 +139,15 @@ class Nearest:
         """Move the threshold half of the way to 1 at each step."""
         return self, 1.0 - (1.0 - threshold) / 2**step
 
+    def recalibrated(self, shift: Shift) -> Rule:
+        """See `Rule.recalibrated`."""
+        del shift
+        return self
+
+    def demand(self) -> str:
+        """See `Rule.demand`."""
+        return ""
+
 
 NEAREST = Nearest()
 
@@ -141,10 +159,12 @@ class Scored:
     Attributes:
         calibration: Of the embedder.
         target: Wrong hits per hit, 0-1.
+        shift: What was learned about the questions at hand.
     """
 
     calibration: Calibration
     target: float
+    shift: Shift = UNMOVED
 
     def judge(self, case: Case) -> Iterator[Verdict]:
         """See `Rule.judge`."""
@@ -154,10 +174,13 @@ class Scored:
         for candidate in case.candidates:
             if candidate is best:
                 score = self._score(case, best, related, len(near))
-                enough = score >= self.calibration.threshold(self.target)
+                enough = score >= self._least()
                 yield Verdict(candidate, "" if enough else "below score", score)
             else:
                 yield Verdict(candidate, case.refusal(candidate) or NOT_THE_NEAREST)
+
+    def _least(self) -> float:
+        return self.shift.demanded(self.calibration.threshold(self.target))
 
     def _score(self, case: Case, best: Candidate, related: Sequence[Candidate], found: int) -> float:
         """Score `best` among all that are related; one that was called wrong speaks for nobody, and against its group."""
@@ -173,6 +196,16 @@ class Scored:
     def tightened(self, threshold: float, step: int) -> tuple[Rule, float]:
         """Halve the target at each step."""
         return replace(self, target=self.target / 2**step), threshold
+
+    def recalibrated(self, shift: Shift) -> Rule:
+        """See `Rule.recalibrated`."""
+        return replace(self, shift=shift)
+
+    def demand(self) -> str:
+        """See `Rule.demand`."""
+        usual, least = self.calibration.threshold(self.target), self._least()
+        moved = "" if usual == least else f" ({usual:.3f} before the first answers were compared)"
+        return f"score at least {least:.3f}{moved}, for at most {self.target:.1%} wrong hits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +233,12 @@ class Verified:
     def tightened(self, threshold: float, step: int) -> tuple[Rule, float]:
         """Halve the share of wrong answers at each step."""
         return replace(self, delta=self.delta / 2**step), threshold
+
+    def recalibrated(self, shift: Shift) -> Rule:
+        """See `Rule.recalibrated`."""
+        del shift
+        return self
+
+    def demand(self) -> str:
+        """See `Rule.demand`."""
+        return f"asked anew often enough for at most {self.delta:.1%} wrong answers per request"

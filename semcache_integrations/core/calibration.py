@@ -17,7 +17,7 @@ from importlib import resources
 import orjson
 
 from semcache_integrations.core.errors import ConfigurationError
-from semcache_integrations.core.scoring import FEATURES, probability
+from semcache_integrations.core.scoring import FEATURES, logistic, logit, probability
 
 SCHEMA = 1
 _SAME_VECTORS = {"hub": "fp32"}  # the hub's export and our own fp32 build differ by less than 2e-7
@@ -53,11 +53,11 @@ class Calibration:
         if target >= highest:
             return loosest
         if target <= lowest:  # half the wrong hits need twice the odds
-            return _logistic(_logit(strictest) + math.log(lowest / target))
+            return logistic(logit(strictest) + math.log(lowest / target))
         at = bisect_left(self.thresholds, (target,))
         (below, high), (above, low) = self.thresholds[at - 1 : at + 1]
         way = math.log(target / below) / math.log(above / below)
-        return _logistic(_logit(high) + way * (_logit(low) - _logit(high)))
+        return logistic(logit(high) + way * (logit(low) - logit(high)))
 
 
 def calibration_for(embedder: str) -> Calibration | None:
@@ -134,11 +134,3 @@ def _shipped() -> dict[str, Calibration]:
     return parse(
         resources.files("semcache_integrations.core").joinpath("data").joinpath("scores.json").read_bytes()
     )
-
-
-def _logit(p: float) -> float:
-    return math.log(p / (1.0 - p))
-
-
-def _logistic(x: float) -> float:
-    return 1.0 / (1.0 + math.exp(-x))

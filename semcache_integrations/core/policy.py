@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from semcache_integrations.core.acceptance import NEAREST, Case, Rule, reading_of
 from semcache_integrations.core.guards import ALL as ALL_VETOES
 from semcache_integrations.core.models import NEVER, CacheEntry, Candidate, Controls
+from semcache_integrations.core.recalibration import Shift
 from semcache_integrations.core.scoring import FLOOR
 
 Learns: TypeAlias = Literal["nothing", "groups", "observations"]
@@ -71,10 +72,10 @@ class Policy:
             limit=self.top_k,
         )
 
-    def tightened(self, step: int) -> Policy:
-        """Return the policy after so many steps of the brake; 0 is the policy itself."""
+    def adjusted(self, step: int, shift: Shift) -> Policy:
+        """Return the policy after so many steps of the brake, for questions of which so much is known."""
         rule, threshold = self.rule.tightened(self.similarity_threshold, step)
-        return replace(self, rule=rule, similarity_threshold=threshold)
+        return replace(self, rule=rule.recalibrated(shift), similarity_threshold=threshold)
 
     def expires_at(self, created_at: float, now: float, ttl_s: float | None) -> float:
         """When an entry touched `now` expires, in seconds since the epoch."""

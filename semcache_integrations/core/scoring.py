@@ -123,8 +123,17 @@ def _trigrams(reading: Reading) -> frozenset[str]:
 
 def probability(coefficients: Sequence[float], bias: float, features: Sequence[float]) -> float:
     """Return the logistic function of the weighted features, in 0-1."""
-    logit = bias + sum(weight * value for weight, value in zip(coefficients, features, strict=True))
-    return 1.0 / (1.0 + math.exp(-logit)) if logit > -_LARGEST else 0.0
+    return logistic(bias + sum(weight * value for weight, value in zip(coefficients, features, strict=True)))
+
+
+def logit(p: float) -> float:
+    """Return the logarithm of the odds of a probability inside 0-1."""
+    return math.log(p / (1.0 - p))
+
+
+def logistic(x: float) -> float:
+    """Return the probability that has these logarithmic odds."""
+    return 1.0 / (1.0 + math.exp(-x)) if x > -_LARGEST else 0.0
 
 
 _LARGEST = 700.0  # exp overflows a float beyond 709

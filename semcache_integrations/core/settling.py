@@ -6,7 +6,7 @@ The law: only the standing of an entry changes here, never an answer. A change i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -29,7 +29,7 @@ from semcache_integrations.core.flow import (
     verified,
 )
 from semcache_integrations.core.keys import Keyring
-from semcache_integrations.core.models import CacheEntry, Standing, Vector
+from semcache_integrations.core.models import CacheEntry, Standing, Vector, Verdict
 from semcache_integrations.core.verified import observed
 
 MOST_GROUPS = 3
@@ -62,11 +62,13 @@ class Lesson:
     Attributes:
         joined: Whether a neighbour has the same answer.
         right: Whether the answer that would have been served was right; None if none would have been.
+        label: Score of the nearest answer and whether that was right; None where nothing was scored.
         amendments: What is to be written.
     """
 
     joined: bool
     right: bool | None = None
+    label: tuple[float, bool] | None = None
     amendments: tuple[Amendment, ...] = ()
 
 
@@ -88,9 +90,10 @@ def settle(ask: Ask, entry: CacheEntry, rules: Rules, now: float) -> Flow[Lesson
     comparisons = _Comparisons(ask, entry)
     if rules.policy.learns == "observations":
         return (yield from _observe(entry, vector, case, comparisons))
-    right = yield from _checked(ask, case, rules, comparisons)
+    judged = tuple(rules.policy.rule.judge(case))
+    right = yield from _checked(ask, judged, rules, comparisons)
     lesson = yield from _grouped(entry, _groups(case, rules.policy.compare_floor), comparisons)
-    return replace(lesson, right=right)
+    return replace(lesson, right=right, label=(yield from _labelled(judged, comparisons)))
 
 
 class _Comparisons:
@@ -110,17 +113,27 @@ class _Comparisons:
         return self._known[other.id]
 
 
-def _checked(ask: Ask, case: Case, rules: Rules, comparisons: _Comparisons) -> Flow[bool | None]:
+def _checked(
+    ask: Ask, verdicts: Sequence[Verdict], rules: Rules, comparisons: _Comparisons
+) -> Flow[bool | None]:
     """Whether the answer that the policy would have served is right, None if it would have served none.
 
     A verifier has refused it at the look-up already: it may be an LLM, and is asked again for the brake alone.
     """
     if rules.verifies and not rules.recheck_share:
         return None
-    for judged in rules.policy.rule.judge(case):
+    for judged in verdicts:
         verdict = yield from verified(ask, rules, judged)
         if not verdict.refusal:
             return (yield from comparisons.same(verdict.candidate.entry))
+    return None
+
+
+def _labelled(verdicts: Sequence[Verdict], comparisons: _Comparisons) -> Flow[tuple[float, bool] | None]:
+    """Return the score of the nearest answer, with whether that was right: mostly one that was compared anyway."""
+    for verdict in verdicts:
+        if verdict.score is not None:
+            return verdict.score, (yield from comparisons.same(verdict.candidate.entry))
     return None
 
 

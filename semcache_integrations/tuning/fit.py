@@ -16,7 +16,7 @@ import numpy.typing as npt
 from semcache_integrations.core.calibration import Calibration
 from semcache_integrations.core.scoring import FEATURES
 from semcache_integrations.tuning.evidence import Progress
-from semcache_integrations.tuning.rehearsal import Outcome, Rule, Stream, rehearse
+from semcache_integrations.tuning.rehearsal import Outcome, Served, Stream, rehearse
 
 TARGETS = (0.005, 0.01, 0.02, 0.05, 0.10)
 """Wrong hits per hit for which a threshold is found."""
@@ -48,6 +48,7 @@ def fit(streams: Mapping[str, Stream], progress: Progress = lambda *_: None) -> 
 
     First on what a cache that serves nothing sees, then on what that score's own cache sees. A threshold is the
     least score at which no stream, in any of five orders and with 5 % of the comparisons wrong, exceeds the target.
+    It does so without recalibration, which is there for questions that are unlike these.
 
     Args:
         streams: By name; each weighs the same.
@@ -57,11 +58,6 @@ def fit(streams: Mapping[str, Stream], progress: Progress = lambda *_: None) -> 
     model = _regression(_rows(streams, first, progress))
     thresholds = _thresholds(streams, model, progress)
     return Calibration(model.weights, model.bias, thresholds, ", ".join(streams))
-
-
-def serve_above(model: Calibration, score: float) -> Rule:
-    """Return the rule that serves what scores at least so much."""
-    return lambda evidence: model.score(evidence) >= score
 
 
 def _rows(streams: Mapping[str, Stream], model: Calibration | None, progress: Progress) -> Rows:
@@ -87,8 +83,8 @@ def _gather(
         _POLICIES if requests is None else (_POLICIES[number % len(_POLICIES)],)
     )
     for score in policies:
-        rule: Rule = (lambda _: False) if model is None or score is None else serve_above(model, score)
-        yield rehearse(stream, rule, seed=1_000 + number, requests=requests)
+        served = None if model is None or score is None else Served(model, score, recalibrates=False)
+        yield rehearse(stream, served, seed=1_000 + number, requests=requests)
 
 
 def _weighed(outcomes: Sequence[Outcome], weight: float) -> Rows:
@@ -125,7 +121,7 @@ def _thresholds(
     def worst(at: int) -> float:
         if at not in known:
             known[at] = max(
-                rehearse(stream, serve_above(model, _SCORES[at]), seed=seed).wrong_per_hit
+                rehearse(stream, Served(model, _SCORES[at], recalibrates=False), seed=seed).wrong_per_hit
                 for stream in streams.values()
                 for seed in range(_ORDERS)
             )

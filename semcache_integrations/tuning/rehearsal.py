@@ -7,7 +7,7 @@ features are the package's own; only the search is numpy's, because a store woul
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
@@ -15,15 +15,15 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from semcache_integrations.core.calibration import Calibration
 from semcache_integrations.core.guards import Reading, read, vetoes
+from semcache_integrations.core.recalibration import UNMOVED
 from semcache_integrations.core.scoring import FLOOR, Neighbour, evidence
 from semcache_integrations.core.settling import MOST_GROUPS
 from semcache_integrations.tuning.evidence import TOP_K
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Evidence: TypeAlias = tuple[float, ...]
-Rule: TypeAlias = Callable[[Evidence], bool]
-"""Whether the nearest answer is served."""
 
 
 @dataclass(frozen=True)
@@ -78,25 +78,46 @@ class Outcome:
         return self.wrong / self.hits if self.hits else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is served: answers that score at least so much.
+
+    Attributes:
+        model: Scores them.
+        score: The least score, 0-1.
+        recalibrates: Whether that moves with what the answers of misses tell.
+    """
+
+    model: Calibration
+    score: float
+    recalibrates: bool = True
+
+
 def rehearse(
-    stream: Stream, rule: Rule, *, seed: int = 0, requests: int | None = None, noise: float = 0.05
+    stream: Stream,
+    served: Served | None,
+    *,
+    seed: int = 0,
+    requests: int | None = None,
+    noise: float = 0.05,
 ) -> Outcome:
     """Play a stream in a random order.
 
     Args:
         stream: What is asked.
-        rule: Says whether the nearest answer is served.
+        served: Which of the nearest answers are served; None for none.
         seed: Of the order and of the noise.
         requests: How many of the stream's requests, None for all.
         noise: Share of the answer comparisons that come out wrong.
     """
-    return _Cache(stream, rule, random.Random(seed), noise).play(requests)  # noqa: S311 - an experiment, no secret
+    return _Cache(stream, served, random.Random(seed), noise).play(requests)  # noqa: S311 - an experiment, no secret
 
 
 class _Cache:
-    def __init__(self, stream: Stream, rule: Rule, chance: random.Random, noise: float) -> None:
-        self._stream, self._rule = stream, rule
+    def __init__(self, stream: Stream, served: Served | None, chance: random.Random, noise: float) -> None:
+        self._stream, self._served = stream, served
         self._chance, self._noise = chance, noise
+        self._shift = UNMOVED
         self._kept: list[int] = []
         self._vectors = np.empty_like(stream.vectors)
         self._group: dict[int, int] = {}
@@ -110,14 +131,16 @@ class _Cache:
         hits = wrong = 0
         for asked in order:
             near, found = self._near(asked)
+            score = 0.0
             if near:
                 seen.append(self._evidence(asked, near, found))
                 right.append(self._alike(asked, near[0][0]))
-                if self._rule(seen[-1]):
+                score = self._score(seen[-1])
+                if self._served and score >= self._shift.demanded(self._served.score):
                     hits += 1
                     wrong += not right[-1]
                     continue
-            self._keep(asked, near)
+            self._keep(asked, near, score)
         return Outcome(len(order), hits, wrong, seen, right)
 
     def _near(self, asked: int) -> tuple[list[tuple[int, float]], int]:
@@ -136,12 +159,21 @@ class _Cache:
         neighbours = [Neighbour(readings[at], similarity, str(self._group[at])) for at, similarity in near]
         return evidence(readings[asked], neighbours, found, TOP_K)
 
-    def _keep(self, asked: int, near: Sequence[tuple[int, float]]) -> None:
+    def _score(self, evidence: Evidence) -> float:
+        return self._served.model.score(evidence) if self._served else 0.0
+
+    def _keep(self, asked: int, near: Sequence[tuple[int, float]], score: float) -> None:
         nearest: dict[int, int] = {}
         for at, _ in near:
             nearest.setdefault(self._group[at], at)
-        compared = list(nearest.items())[:MOST_GROUPS]
-        self._group[asked] = next((group for group, at in compared if self._compared(asked, at)), asked)
+        self._group[asked] = asked
+        for place, (group, at) in enumerate(list(nearest.items())[:MOST_GROUPS]):
+            same = self._compared(asked, at)
+            if not place and self._served and self._served.recalibrates:
+                self._shift = self._shift.learned(score, right=same)
+            if same:
+                self._group[asked] = group
+                break
         self._vectors[len(self._kept)] = self._stream.vectors[asked]
         self._kept.append(asked)
 

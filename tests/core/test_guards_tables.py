@@ -192,6 +192,7 @@ PARTED = {
         ("How do I pause my subscription?", "How do I end my subscription?"),
         ("Delete all of my notes", "Delete some of my notes"),
         ("Must I wear a mask?", "May I wear a mask?"),
+        ("How do I write a for loop in Python?", "How do I write a while loop in Python?"),
         ("Will it rain there?", "Did it rain there?"),
         ("How do I see a doctor?", "Should I see a doctor?"),
         ("What is on your site?", "What is on her site?"),
@@ -447,6 +448,7 @@ SHARED = {
     "word": [
         ("How can I raise my limit?", "How can I increase my limit?"),
         ("Can I pay in two parts?", "Can I pay in 2 parts?"),
+        ("Is there good music for studying?", "Is there good music while studying?"),
         ("How do I activate the card?", "How can I activate the card?"),
         ("What should I do about it?", "What can I do about it?"),
         ("Who is the author of Dune?", "Who is the writer of Dune?"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semcache_integrations.tuning.fit import TARGETS, fit, serve_above
-from semcache_integrations.tuning.rehearsal import Stream, rehearse
+from semcache_integrations.core.calibration import Calibration
+from semcache_integrations.core.scoring import FEATURES
+from semcache_integrations.tuning.fit import TARGETS, fit
+from semcache_integrations.tuning.rehearsal import Served, Stream, rehearse
 
 _WORDS = [
     "apple",
@@ -42,7 +44,7 @@ def fitted():
 
 
 def test_a_fitted_score_serves_most_repeats_and_hardly_a_wrong_one(fitted):
-    outcome = rehearse(world(3), serve_above(fitted, fitted.threshold(0.05)), seed=7)
+    outcome = rehearse(world(3), Served(fitted, fitted.threshold(0.05)), seed=7)
     assert outcome.hits > 0.5 * outcome.requests
     assert outcome.wrong_per_hit <= 0.05
 
@@ -65,8 +67,9 @@ def test_progress_is_told_to_its_end():
 
 def test_what_is_served_is_not_kept_and_what_is_not_served_is():
     stream = world(4, classes=2, per_class=3, spread=0.0)
-    everything = rehearse(stream, lambda _: True, noise=0.0)
-    nothing = rehearse(stream, lambda _: False, noise=0.0)
+    anything = Served(Calibration((0.0,) * len(FEATURES), 0.0, ()), score=0.5)
+    everything = rehearse(stream, anything, noise=0.0)
+    nothing = rehearse(stream, None, noise=0.0)
     assert (everything.requests, everything.hits, everything.wrong) == (6, 4, 0)
     assert (nothing.hits, len(nothing.evidence)) == (0, 4)
     assert nothing.wrong_per_hit == 0.0

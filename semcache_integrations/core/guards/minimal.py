@@ -175,17 +175,17 @@ def _are_verbs_or_nouns(span: tuple[str, ...]) -> bool:
 
 def _contrast(place: _Place) -> bool:
     """Whether the two spans hold different values of one scale, such as "all" and "some"."""
-    mine, yours = _values(place.left), _values(place.right)
+    mine, yours = _values(place.left, place.behind), _values(place.right, place.behind)
     differing = {scale for scale in mine.keys() & yours.keys() if mine[scale].isdisjoint(yours[scale])}
     if max(len(place.left), len(place.right)) > _MOST_TOPICS:
         differing &= {_MODALITY}
     return bool(differing - {_MODALITY}) or (bool(differing) and _is_asked(place))
 
 
-def _values(span: tuple[str, ...]) -> dict[str, set[str]]:
-    """On which scales a span is, and where."""
+def _values(span: tuple[str, ...], behind: tuple[str, ...]) -> dict[str, set[str]]:
+    """On which scales a span is, by itself or with the word behind it, and where."""
     found: dict[str, set[str]] = {}
-    for word in _with_phrases(span):
+    for word in (*_with_phrases(span), "_".join((*span[-1:], *behind[:1]))):
         for scale, value in _scales().get(word, ()):
             found.setdefault(scale, set()).add(value)
     return found
