@@ -8,6 +8,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from doubles.fake_qdrant import FakeQdrant
 
 from semcache_integrations import CacheRequest, ConfigurationError, Hit, SemanticCache
 from semcache_integrations.core import answers, settling
@@ -98,6 +99,22 @@ def test_two_caches_on_one_store_find_one_group():
         one.flush()
         other.put(at(5), "a")
         assert group(other, at(5)) == group(one, at(0))
+
+
+def test_two_processes_caches_on_one_server_find_one_group_and_obey_each_others_judgements():
+    """Two stores, two memories: all that they share is what the server keeps."""
+    with FakeQdrant() as server:
+        about = {"embedder": Circle(), "url": server.url, "vetoes": False, "comparer": str.__eq__}
+        with SemanticCache(**about) as one, SemanticCache(**about) as other:
+            founder = one.put(at(0), "a")
+            one.flush()
+            other.put(at(5), "a")
+            other.put(at(9), "b")
+            assert group(other, at(5)) == group(one, at(0)) == group(one, at(5))
+            assert group(one, at(9)) != group(one, at(5))
+            assert one.feedback(founder, correct=False)
+            one.flush()
+            assert other.get(at(0)) is None
 
 
 def test_an_entry_with_a_forged_standing_is_not_served():
