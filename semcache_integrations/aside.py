@@ -84,7 +84,7 @@ class CacheAside(Engine):
                 self.store(request, _payload(answer))
             return answer
 
-        return lead() if (key := self._identity(request)) is None else self._flights.do(key, lead)
+        return lead() if (key := self.identity(request)) is None else self._flights.do(key, lead)
 
     async def aget_or_compute(self, prompt: str, compute: Callable[[], Awaitable[str]], **about: Any) -> str:
         """Async twin of `get_or_compute`."""
@@ -99,9 +99,7 @@ class CacheAside(Engine):
                 await self.astore(request, _payload(answer))
             return answer
 
-        return (
-            await lead() if (key := self._identity(request)) is None else await self._flights.ado(key, lead)
-        )
+        return await lead() if (key := self.identity(request)) is None else await self._flights.ado(key, lead)
 
 
 def question(

@@ -163,8 +163,8 @@ class Engine:
         scope = self._keyring.scope(request, (tenant, said.tenant) if said.tenant else tenant)
         return (scope, canonical_text(request.text)), said.readable(tenant)
 
-    def _identity(self, request: CacheRequest) -> HashKey | None:
-        """What equal requests share, or None where a call must not be confused with another one."""
+    def identity(self, request: CacheRequest) -> HashKey | None:
+        """Return what equal requests share, or None where a call must not be confused with another one."""
         try:
             said = surroundings.get()
             return self._key(request)[0] if said.mode == "use" and not said.without_vetoes else None

@@ -1,16 +1,13 @@
 """`LangChainSemanticCache`: what LangChain calls on its cache, put to the engine.
 
-The law: nothing in here raises into the user's call. LangChain guards neither the look-up nor the update,
-and the update comes after the answer has been paid for. The async methods are native: no thread hop.
+The law: nothing in here raises into the user's call. The async methods are native: no thread hop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.caches import BaseCache
@@ -21,21 +18,13 @@ from langchain_core.outputs import Generation
 from semcache_integrations import context
 from semcache_integrations.cache import SemanticCache, shared_or_new
 from semcache_integrations.closing import Closing
-from semcache_integrations.core.answers import register
-from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
-from semcache_integrations.core.models import CacheRequest, Hit, Lookup
+from semcache_integrations.core.errors import ConfigurationError
+from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.explanation import Explanation
-from semcache_integrations.langchain import envelope
+from semcache_integrations.langchain.answers import Answers
 from semcache_integrations.langchain.envelope import HitUsage
-from semcache_integrations.langchain.keys import EXACT, request_for
-from semcache_integrations.langchain.prompts import CHAT_DIALECT, TEXT_DIALECT
-from semcache_integrations.langchain.storable import calls_tools
+from semcache_integrations.langchain.prompts import CHAT_DIALECT
 from semcache_integrations.stats import CacheStats
-
-log = logging.getLogger("semcache_integrations.langchain")
-
-for _dialect in (CHAT_DIALECT, TEXT_DIALECT):
-    register(_dialect, envelope.says)
 
 
 class LangChainSemanticCache(BaseCache, Closing):
@@ -63,7 +52,7 @@ class LangChainSemanticCache(BaseCache, Closing):
 
     Attributes:
         cache: The engine.
-        troubles: How many calls went on without the cache, by kind of trouble.
+        answers: What is kept, and how; shared with the models that ask by themselves.
 
     Raises:
         ConfigurationError: the settings cannot work.
@@ -84,49 +73,40 @@ class LangChainSemanticCache(BaseCache, Closing):
     ) -> None:
         if hit_usage not in ("original", "zero"):
             raise ConfigurationError("hit_usage is either 'original' or 'zero'")
+        whose = context.tenant_name(tenant)
         self.cache = shared_or_new(cache, settings)
-        self.troubles: Counter[str] = Counter()
+        self.answers = Answers(self.cache, whose, semantic_with_tools, hit_usage)
         self._owns_cache = cache is None
-        self._semantic_with_tools = semantic_with_tools
-        self._hit_usage: HitUsage = hit_usage
-        self._tenant = context.tenant_name(tenant)
         self._latest = ("", CHAT_DIALECT)  # who asked last, and in which dialect: what `explain` assumes
 
     # -- what LangChain calls ---------------------------------------------------------------------
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return a fresh copy of the kept answer, or None."""
-        try:
-            return self._revived(self.cache.lookup(self._request(prompt, llm_string)))
-        except Exception as error:  # noqa: BLE001 - LangChain does not guard this call, and the user's must go on
-            self._complain("look-up", error)
-            return None
+        request = self._request(prompt, llm_string, "look-up")
+        return None if request is None else self.answers.find(request)
 
     async def alookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Async twin of `lookup`."""
-        try:
-            return self._revived(await self.cache.alookup(self._request(prompt, llm_string)))
-        except Exception as error:  # noqa: BLE001 - as in lookup
-            self._complain("look-up", error)
-            return None
+        request = self._request(prompt, llm_string, "look-up")
+        return None if request is None else await self.answers.afind(request)
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Keep the answer, if it is complete."""
-        try:
-            order = self._order(prompt, llm_string, return_val)
-            if order is not None:
-                self.cache.store(*order)
-        except Exception as error:  # noqa: BLE001 - as in lookup; the answer has been paid for
-            self._complain("write", error)
+        request = self._request(prompt, llm_string, "write")
+        if request is not None:
+            self.answers.keep(request, return_val)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Async twin of `update`."""
-        try:
-            order = self._order(prompt, llm_string, return_val)
-            if order is not None:
-                await self.cache.astore(*order)
-        except Exception as error:  # noqa: BLE001 - as in update
-            self._complain("write", error)
+        request = self._request(prompt, llm_string, "write")
+        if request is not None:
+            await self.answers.akeep(request, return_val)
+
+    @property
+    def troubles(self) -> Counter[str]:
+        """How many calls went on without the cache, by kind of trouble."""
+        return self.answers.troubles
 
     def clear(self, **_kwargs: Any) -> None:
         """Delete the entries of the tenant that is asking; all entries, if there are no tenants.
@@ -148,51 +128,18 @@ class LangChainSemanticCache(BaseCache, Closing):
         else:
             await self.cache.aclear()
 
-    def _request(self, prompt: str, llm_string: str) -> CacheRequest:
-        request = request_for(
-            prompt, llm_string, tenant=self._tenant, semantic_with_tools=self._semantic_with_tools
-        )
+    def _request(self, prompt: str, llm_string: str, step: str) -> CacheRequest | None:
+        try:
+            request = self.answers.request(prompt, llm_string)
+        except Exception as error:  # noqa: BLE001 - LangChain does not guard this call, and the user's must go on
+            self.answers.complain(step, error)
+            return None
         self._latest = (llm_string, request.dialect)
         return request
 
-    def _revived(self, found: Lookup) -> list[Generation] | None:
-        answer = envelope.unpack(found.payload) if found else None
-        if answer is None or not isinstance(found, Hit):
-            return None
-        return answer.fresh(self._mark(found), self._hit_usage)
-
-    def _mark(self, hit: Hit) -> Mapping[str, object]:
-        return {
-            "hit": True,
-            "tier": hit.tier,
-            "similarity": round(hit.similarity, 4),
-            "entry_id": hit.entry.id,
-            "age_s": round(self.cache.age_s(hit.entry), 3),
-        }
-
-    def _order(
-        self, prompt: str, llm_string: str, answer: Sequence[Generation]
-    ) -> tuple[CacheRequest, str] | None:
-        payload = envelope.pack(answer)
-        if payload is None:
-            self.troubles["not storable"] += 1
-            return None
-        request = self._request(prompt, llm_string)
-        return (replace(request, controls=EXACT) if calls_tools(answer) else request), payload
-
     def _asking(self) -> str:
         said = context.surroundings.get().tenant
-        return "/".join(part for part in (self._tenant or self.cache.config.tenant, said) if part)
-
-    def _complain(self, step: str, error: Exception) -> None:
-        """Count the trouble, and log its first time; what was asked is in no message."""
-        unkeyable = isinstance(error, UnkeyableError)
-        kind = f"unkeyable: {error}" if unkeyable else f"{step} failed: {type(error).__name__}"
-        self.troubles[kind] += 1
-        if self.troubles[kind] == 1:
-            log.log(
-                logging.INFO if unkeyable else logging.WARNING, "the call goes on without the cache: %s", kind
-            )
+        return "/".join(part for part in (self.answers.tenant or self.cache.config.tenant, said) if part)
 
     # -- the engine -------------------------------------------------------------------------------
 
@@ -226,7 +173,7 @@ class LangChainSemanticCache(BaseCache, Closing):
             prompt = dumps(list(prompt))
         elif dialect == CHAT_DIALECT and not prompt.startswith("[{"):
             prompt = dumps([HumanMessage(prompt)])
-        return self.cache.explain(self._request(prompt, about))
+        return self.cache.explain(self.answers.request(prompt, about))
 
     def close(self) -> None:
         """Close the engine if it was made here, else make its writes durable."""
