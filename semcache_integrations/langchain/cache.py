@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from langchain_core.caches import BaseCache
@@ -53,6 +53,7 @@ class LangChainSemanticCache(BaseCache, Closing):
     Attributes:
         cache: The engine.
         answers: What is kept, and how; shared with the models that ask by themselves.
+        caching_classes: Those of these models (see `with_semantic_cache`).
 
     Raises:
         ConfigurationError: the settings cannot work.
@@ -76,6 +77,7 @@ class LangChainSemanticCache(BaseCache, Closing):
         whose = context.tenant_name(tenant)
         self.cache = shared_or_new(cache, settings)
         self.answers = Answers(self.cache, whose, semantic_with_tools, hit_usage)
+        self.caching_classes: dict[Hashable, type] = {}
         self._owns_cache = cache is None
         self._latest = ("", CHAT_DIALECT)  # who asked last, and in which dialect: what `explain` assumes
 

@@ -1,0 +1,106 @@
+"""What a caching model does at one call: ask the cache, else let the model answer once for all who ask the same.
+
+The law: whatever the cache does, the model is asked just as it would be without one. Nothing is kept but a whole
+answer, and a stream is whole when its source has come to its end, not when its reader has heard enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationChunk
+
+from semcache_integrations.core.models import CacheRequest
+from semcache_integrations.core.replay import Replay
+from semcache_integrations.hash_tier import HashKey
+from semcache_integrations.langchain.answers import Answers
+from semcache_integrations.shared_streams import SharedStreams
+from semcache_integrations.single_flight import SingleFlight
+
+R = TypeVar("R")
+C = TypeVar("C", ChatGenerationChunk, GenerationChunk)
+
+
+@dataclass(frozen=True, eq=False)
+class Desk(Generic[R, C]):
+    """What all models that share a cache and a way of replay have in common.
+
+    Attributes:
+        answers: The cache.
+        replay: How a stored answer is cut.
+    """
+
+    answers: Answers
+    replay: Replay
+    _flights: SingleFlight[R] = field(default_factory=SingleFlight, repr=False)
+    _streams: SharedStreams[C] = field(default_factory=SharedStreams, repr=False)
+
+    def asked(self, strings: Callable[[], tuple[str, str]]) -> CacheRequest | None:
+        """Return the request behind LangChain's two strings, or None for one that has no key."""
+        try:
+            return self.answers.request(*strings())
+        except Exception as error:  # noqa: BLE001 - a model's own code makes these strings; the user's call goes on
+            self.answers.complain("look-up", error)
+            return None
+
+    def once(
+        self,
+        request: CacheRequest,
+        revive: Callable[[Sequence[Generation]], R],
+        ask: Callable[[], R],
+    ) -> R:
+        """Return the kept answer, or `ask()`; callers who ask the same meanwhile get what it has kept."""
+        found = self.answers.find(request)
+        if found is not None:
+            return revive(found)
+        key = self.answers.cache.identity(request)
+        if key is None:
+            return ask()
+        turn = _Turn(ask)
+        answer = self._flights.do(key, turn)
+        if turn.taken:
+            return answer
+        found = self.answers.find(request)
+        return ask() if found is None else revive(found)
+
+    async def aonce(
+        self,
+        request: CacheRequest,
+        revive: Callable[[Sequence[Generation]], R],
+        ask: Callable[[], Awaitable[R]],
+    ) -> R:
+        """Async twin of `once`."""
+        found = await self.answers.afind(request)
+        if found is not None:
+            return revive(found)
+        key = self.answers.cache.identity(request)
+        if key is None:
+            return await ask()
+        turn = _Turn(ask)
+        answer = await self._flights.ado(key, turn)
+        if turn.taken:
+            return answer
+        found = await self.answers.afind(request)
+        return await ask() if found is None else revive(found)
+
+    def shared(self, key: HashKey | None, source: Callable[[], Iterator[C]]) -> Iterator[C]:
+        """Yield the chunks of a stream that equal calls share."""
+        return source() if key is None else self._streams.read(key, source)
+
+    def ashared(self, key: HashKey | None, source: Callable[[], AsyncIterator[C]]) -> AsyncIterator[C]:
+        """Async twin of `shared`."""
+        return source() if key is None else self._streams.aread(key, source)
+
+
+class _Turn(Generic[R]):
+    """Calls what it was given, and knows whether it did."""
+
+    def __init__(self, ask: Callable[[], R]) -> None:
+        self._ask = ask
+        self.taken = False
+
+    def __call__(self) -> R:
+        self.taken = True
+        return self._ask()

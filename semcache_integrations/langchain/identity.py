@@ -1,0 +1,119 @@
+"""What a model is asked, in LangChain's own two strings: prompt and `llm_string`, as they are at this very call.
+
+The law: the strings are those that LangChain's own cache would be asked with, so that one entry serves both; but
+for what LangChain forgets: settings changed after the first call (langchain#39598), the schema behind a class
+that is to be answered with, and the arguments of a call of a text model (langchain#40403).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import lru_cache
+from typing import Any
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.llms import BaseLLM
+from langchain_core.load import dumpd, dumps
+from langchain_core.messages import BaseMessage
+from langchain_core.utils.function_calling import convert_to_json_schema
+from pydantic import BaseModel
+
+_PARTS = ("__dict__", "__pydantic_extra__", "__pydantic_fields_set__", "__pydantic_private__")
+_MEMO = "_serialized"  # where LangChain keeps a model's description for good
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
+
+
+def as_its_base(
+    model: Any, base: type[Any]
+) -> Any:  # Any: a model of whatever class, by LangChain's internals
+    """Return the model as an object of another class, with the very same state: clients, settings, private parts."""
+    view = object.__new__(base)
+    for part in _PARTS:
+        if hasattr(model, part):
+            object.__setattr__(view, part, getattr(model, part))
+    return view
+
+
+def prompt_of(messages: Sequence[BaseMessage]) -> str:
+    """Return messages as LangChain serialises them for a cache: without their ids."""
+    return dumps([message.model_copy(update={"id": None}) if message.id else message for message in messages])
+
+
+def chat_model_string(model: BaseChatModel, stop: list[str] | None, arguments: Mapping[str, Any]) -> str:
+    """Return the `llm_string` of a chat model as it is set now.
+
+    Args:
+        model: The model itself, not one that caches.
+        stop: Of the call.
+        arguments: The others of the call.
+    """
+    fresh = as_its_base(model, type(model))
+    settings = {name: value for name, value in vars(model).items() if name != _MEMO}
+    if model.is_lc_serializable():
+        settings[_MEMO] = deepcopy(_described(_Setup(model)))
+    object.__setattr__(fresh, "__dict__", settings)
+    return str(fresh._get_llm_string(stop=stop, **_with_schemas(arguments)))  # noqa: SLF001 - LangChain's own key
+
+
+def text_model_string(model: BaseLLM, stop: list[str] | None, arguments: Mapping[str, Any]) -> str:
+    """Return the `llm_string` of a text model with the arguments of the call; Args as above."""
+    settings = getattr(model, "_dict_for_compat", model.dict)()
+    return str(sorted({**settings, **_with_schemas(arguments), "stop": stop}.items()))
+
+
+def _with_schemas(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace the classes that answers are to have by what a provider is sent of them."""
+    return {
+        name: convert_to_json_schema(value) if isinstance(value, type) else value
+        for name, value in arguments.items()
+    }
+
+
+class _Setup:
+    """A model as it is set now; equal to another one whose settings are equal, whatever was done to them since."""
+
+    __slots__ = ("model", "state")
+
+    def __init__(self, model: BaseChatModel) -> None:
+        self.model: BaseChatModel | None = model
+        settings = ((name, _still(value)) for name, value in vars(model).items() if name != _MEMO)
+        self.state = (type(model), *settings)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Setup) and self.state == other.state
+
+    def __hash__(self) -> int:
+        return hash(self.state)
+
+
+class _Same:
+    """Stands for one object, which lives as long as this does, so that no other can take its address."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def _still(value: object) -> object:
+    """Return what says the same as long as the value does: a picture of what can be edited, else the thing itself."""
+    if type(value) in _SIMPLE:
+        return type(value), value
+    if isinstance(value, (dict, list, tuple, set, frozenset, BaseModel)) or dataclasses.is_dataclass(value):
+        return repr(value)
+    return _Same(value)
+
+
+@lru_cache(maxsize=16)
+def _described(setup: _Setup) -> Any:  # Any: JSON
+    """Return LangChain's description of a model, which takes it ten times as long as all else about a key."""
+    model, setup.model = setup.model, None
+    return dumpd(model)

@@ -1,0 +1,222 @@
+"""`with_semantic_cache`: a chat model that asks the cache by itself, on every path, streams included.
+
+The law: the model that comes back is of the class of the model that went in, with its state and its clients. The
+cache sits below LangChain's run manager, in `_generate` and `_stream` and their async twins, so that LangChain itself
+makes every callback, event and id of a replayed answer, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import lru_cache, partial
+from inspect import signature
+from typing import Any, ClassVar
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation
+from langchain_core.rate_limiters import BaseRateLimiter
+
+from semcache_integrations.core.models import CacheRequest
+from semcache_integrations.core.replay import Replay
+from semcache_integrations.langchain.asking import Desk
+from semcache_integrations.langchain.chunks import chunks_of, own_copy, sum_of, told
+from semcache_integrations.langchain.identity import as_its_base, chat_model_string, prompt_of
+
+ChatDesk = Desk[ChatResult, ChatGenerationChunk]
+Stop = list[str] | None
+_WHOLE = Replay("none")
+LIMITER = "_semcache_limiter"
+
+
+class CachingChat:
+    """What a caching chat model does otherwise than its own class; a mixin.
+
+    Attributes:
+        semcache_base: The model's own class.
+        semcache_desk: The cache, and how answers are replayed.
+    """
+
+    semcache_base: ClassVar[type[BaseChatModel]]
+    semcache_desk: ClassVar[ChatDesk]
+
+    # Native producers of protocol events would pass by the cache; LangChain makes the events of `_stream` then.
+    _stream_chat_model_events: ClassVar[None] = None
+    _astream_chat_model_events: ClassVar[None] = None
+
+    def _generate(
+        self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
+    ) -> ChatResult:  # Any: as LangChain types them
+        request = self._asked(messages, stop, arguments)
+
+        def ask() -> ChatResult:
+            self._await_turn()
+            inner = self._inner()
+            about = _accepted(inner._generate, run_manager)  # noqa: SLF001 - the hook of every chat model
+            result: ChatResult = inner._generate(messages, stop=stop, **about, **arguments)  # noqa: SLF001 - as above
+            if request is not None:
+                self.semcache_desk.answers.keep(request, _told(result))
+            return result
+
+        return ask() if request is None else self.semcache_desk.once(request, _result, ask)
+
+    async def _agenerate(
+        self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
+    ) -> ChatResult:  # Any: as above
+        """Async twin of `_generate`."""
+        request = self._asked(messages, stop, arguments)
+
+        async def ask() -> ChatResult:
+            await self._aawait_turn()
+            inner = self._inner()
+            about = _accepted(inner._agenerate, run_manager)  # noqa: SLF001 - as in _generate
+            result: ChatResult = await inner._agenerate(messages, stop=stop, **about, **arguments)  # noqa: SLF001 - as in _generate
+            if request is not None:
+                await self.semcache_desk.answers.akeep(request, _told(result))
+            return result
+
+        return await ask() if request is None else await self.semcache_desk.aonce(request, _result, ask)
+
+    def _stream(
+        self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
+    ) -> Iterator[ChatGenerationChunk]:  # Any: as above
+        desk, request = self.semcache_desk, self._asked(messages, stop, arguments)
+        found = None if request is None else desk.answers.find(request)
+        if found is not None:
+            for at, chunk in enumerate(_replayed(found, desk.replay)):
+                if at and desk.replay.delay_s:
+                    time.sleep(desk.replay.delay_s)
+                yield chunk
+            return
+        key = None if request is None else desk.answers.cache.identity(request)
+        about = {} if run_manager is None else {"run_manager": run_manager}
+        source = partial(self._upstream, request, messages, {"stop": stop, **about, **arguments})
+        for chunk in desk.shared(key, source):
+            yield own_copy(chunk)
+
+    async def _astream(
+        self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:  # Any: as above
+        """Async twin of `_stream`."""
+        desk, request = self.semcache_desk, self._asked(messages, stop, arguments)
+        found = None if request is None else await desk.answers.afind(request)
+        if found is not None:
+            for at, chunk in enumerate(_replayed(found, desk.replay)):
+                if at and desk.replay.delay_s:
+                    await asyncio.sleep(desk.replay.delay_s)
+                yield chunk
+            return
+        key = None if request is None else desk.answers.cache.identity(request)
+        about = {} if run_manager is None else {"run_manager": run_manager}
+        source = partial(self._aupstream, request, messages, {"stop": stop, **about, **arguments})
+        async for chunk in desk.ashared(key, source):
+            yield own_copy(chunk)
+
+    def _upstream(
+        self, request: CacheRequest | None, messages: list[BaseMessage], arguments: dict[str, Any]
+    ) -> Iterator[ChatGenerationChunk]:
+        """Yield what the model streams, and keep it once it is whole."""
+        self._await_turn()
+        heard: list[ChatGenerationChunk] = []
+        for chunk in _streamed(self._inner(), messages, arguments):
+            heard.append(chunk)
+            yield chunk
+        if request is not None:
+            self.semcache_desk.answers.keep(request, sum_of(heard))
+
+    async def _aupstream(
+        self, request: CacheRequest | None, messages: list[BaseMessage], arguments: dict[str, Any]
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        """Async twin of `_upstream`."""
+        await self._aawait_turn()
+        heard: list[ChatGenerationChunk] = []
+        async for chunk in _astreamed(self._inner(), messages, arguments):
+            heard.append(chunk)
+            yield chunk
+        if request is not None:
+            await self.semcache_desk.answers.akeep(request, sum_of(heard))
+
+    def _asked(
+        self, messages: list[BaseMessage], stop: Stop, arguments: dict[str, Any]
+    ) -> CacheRequest | None:
+        model = self._inner()
+        return self.semcache_desk.asked(
+            lambda: (prompt_of(messages), chat_model_string(model, stop, arguments))
+        )
+
+    def _inner(self) -> Any:
+        """Return this model as one of its own class: what that calls of itself is not cached a second time."""
+        return as_its_base(self, self.semcache_base)
+
+    def _await_turn(self) -> None:
+        limiter: BaseRateLimiter | None = vars(self).get(LIMITER)
+        if limiter is not None:
+            limiter.acquire(blocking=True)
+
+    async def _aawait_turn(self) -> None:
+        limiter: BaseRateLimiter | None = vars(self).get(LIMITER)
+        if limiter is not None:
+            await limiter.aacquire(blocking=True)
+
+
+def _result(answer: Sequence[Generation]) -> ChatResult:
+    return ChatResult(generations=[_unnamed(one) for one in answer])
+
+
+def _unnamed(answer: Generation) -> ChatGeneration:
+    """Return an answer without an id: LangChain gives it that of its run."""
+    if not isinstance(answer, ChatGeneration):
+        return ChatGeneration(message=AIMessage(answer.text), generation_info=answer.generation_info)
+    answer.message.id = None
+    return answer
+
+
+def _replayed(answer: Sequence[Generation], replay: Replay) -> Iterator[ChatGenerationChunk]:
+    return chunks_of(_unnamed(answer[0]), replay)
+
+
+def _told(result: ChatResult) -> list[ChatGeneration]:
+    """Return the answers as LangChain hands them on after the call: they say what was told about them."""
+    about = result.llm_output if len(result.generations) == 1 and result.llm_output else {}
+    return [told(one.message, one.generation_info, about) for one in result.generations]
+
+
+def _streamed(
+    model: Any, messages: list[BaseMessage], arguments: dict[str, Any]
+) -> Iterator[ChatGenerationChunk]:  # Any: LangChain's internals
+    """Yield what a model streams; the whole answer of one that cannot."""
+    if type(model)._stream is not BaseChatModel._stream:  # noqa: SLF001 - how LangChain tells them apart
+        yield from model._stream(messages, **arguments)  # noqa: SLF001 - the hook of every chat model
+        return
+    result = model._generate(messages, **_without_manager(model._generate, arguments))  # noqa: SLF001 - as above
+    yield from chunks_of(_told(result)[0], _WHOLE)
+
+
+async def _astreamed(
+    model: Any, messages: list[BaseMessage], arguments: dict[str, Any]
+) -> AsyncIterator[ChatGenerationChunk]:  # Any: as above
+    """Async twin of `_streamed`."""
+    if (type(model)._stream, type(model)._astream) != (BaseChatModel._stream, BaseChatModel._astream):  # noqa: SLF001 - as above
+        async for chunk in model._astream(messages, **arguments):  # noqa: SLF001 - as above
+            yield chunk
+        return
+    result = await model._agenerate(messages, **_without_manager(model._agenerate, arguments))  # noqa: SLF001 - as above
+    for chunk in chunks_of(_told(result)[0], _WHOLE):
+        yield chunk
+
+
+def _without_manager(hook: Any, arguments: dict[str, Any]) -> dict[str, Any]:  # Any: as above
+    rest = {name: value for name, value in arguments.items() if name != "run_manager"}
+    return {**rest, **_accepted(hook, arguments.get("run_manager"))}
+
+
+def _accepted(hook: Any, run_manager: Any) -> dict[str, Any]:  # Any: as above
+    """Return the run manager as an argument, where a model's own code takes one."""
+    return {"run_manager": run_manager} if _takes_manager(hook.__func__) else {}
+
+
+@lru_cache(maxsize=256)
+def _takes_manager(hook: Any) -> bool:  # Any: a function
+    return "run_manager" in signature(hook).parameters

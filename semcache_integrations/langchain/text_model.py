@@ -1,0 +1,213 @@
+"""Text-completion models (`BaseLLM`) that ask the cache by themselves.
+
+The law: as for chat models. LangChain leaves the arguments of a call out of a text model's key and makes no callback
+for a hit; here they are in it, and LangChain makes its callbacks as for any answer. Tokens are announced by whoever
+streams, so each reader of a shared stream announces its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from langchain_core.language_models.llms import BaseLLM
+from langchain_core.outputs import Generation, GenerationChunk, LLMResult
+
+from semcache_integrations.core.models import CacheRequest
+from semcache_integrations.core.replay import split
+from semcache_integrations.langchain.asking import Desk
+from semcache_integrations.langchain.identity import as_its_base, text_model_string
+
+TextDesk = Desk[LLMResult, GenerationChunk]
+Stop = list[str] | None
+
+
+class CachingText:
+    """What a caching text model does otherwise than its own class; a mixin.
+
+    Attributes:
+        semcache_base: The model's own class.
+        semcache_desk: The cache, and how answers are replayed.
+    """
+
+    semcache_base: ClassVar[type[BaseLLM]]
+    semcache_desk: ClassVar[TextDesk]
+
+    def _generate(
+        self, prompts: list[str], stop: Stop = None, run_manager: Any = None, **arguments: Any
+    ) -> LLMResult:  # Any: as LangChain types them
+        asking = {prompt: self._asked(prompt, stop, arguments) for prompt in prompts}
+
+        def ask(missing: list[str]) -> LLMResult:
+            result: LLMResult = self._inner()._generate(  # noqa: SLF001 - the hook of every text model
+                missing, stop=stop, run_manager=run_manager, **arguments
+            )
+            for request, answer in _worth_keeping(missing, asking, result):
+                self.semcache_desk.answers.keep(request, answer)
+            return result
+
+        only = asking[prompts[0]] if len(asking) == 1 else None
+        if only is not None:
+            result = self.semcache_desk.once(only, _result, lambda: ask(prompts[:1]))
+            return _for_all(prompts, {prompts[0]: result.generations[0]}, result)
+        found = {prompt: self._found(request) for prompt, request in asking.items()}
+        missing = [prompt for prompt, answer in found.items() if answer is None]
+        result = ask(missing) if missing else LLMResult(generations=[])
+        return _for_all(prompts, {**found, **dict(zip(missing, result.generations, strict=True))}, result)
+
+    async def _agenerate(
+        self, prompts: list[str], stop: Stop = None, run_manager: Any = None, **arguments: Any
+    ) -> LLMResult:  # Any: as above
+        """Async twin of `_generate`."""
+        asking = {prompt: self._asked(prompt, stop, arguments) for prompt in prompts}
+
+        async def ask(missing: list[str]) -> LLMResult:
+            result: LLMResult = await self._inner()._agenerate(  # noqa: SLF001 - as in _generate
+                missing, stop=stop, run_manager=run_manager, **arguments
+            )
+            for request, answer in _worth_keeping(missing, asking, result):
+                await self.semcache_desk.answers.akeep(request, answer)
+            return result
+
+        only = asking[prompts[0]] if len(asking) == 1 else None
+        if only is not None:
+            result = await self.semcache_desk.aonce(only, _result, lambda: ask(prompts[:1]))
+            return _for_all(prompts, {prompts[0]: result.generations[0]}, result)
+        found = {prompt: await self._afound(request) for prompt, request in asking.items()}
+        missing = [prompt for prompt, answer in found.items() if answer is None]
+        result = await ask(missing) if missing else LLMResult(generations=[])
+        return _for_all(prompts, {**found, **dict(zip(missing, result.generations, strict=True))}, result)
+
+    def _stream(
+        self, prompt: str, stop: Stop = None, run_manager: Any = None, **arguments: Any
+    ) -> Iterator[GenerationChunk]:  # Any: as above
+        desk, request = self.semcache_desk, self._asked(prompt, stop, arguments)
+        found = self._found(request)
+        if found is not None:
+            chunks: Iterator[GenerationChunk] = self._replayed(found[0])
+        else:
+            key = None if request is None else desk.answers.cache.identity(request)
+            chunks = desk.shared(key, partial(self._upstream, request, prompt, {"stop": stop, **arguments}))
+        for chunk in chunks:
+            mine = chunk.model_copy()
+            if run_manager is not None:
+                run_manager.on_llm_new_token(mine.text, chunk=mine)
+            yield mine
+
+    async def _astream(
+        self, prompt: str, stop: Stop = None, run_manager: Any = None, **arguments: Any
+    ) -> AsyncIterator[GenerationChunk]:  # Any: as above
+        """Async twin of `_stream`."""
+        desk, request = self.semcache_desk, self._asked(prompt, stop, arguments)
+        found = await self._afound(request)
+        if found is not None:
+            chunks: AsyncIterator[GenerationChunk] = self._areplayed(found[0])
+        else:
+            key = None if request is None else desk.answers.cache.identity(request)
+            chunks = desk.ashared(key, partial(self._aupstream, request, prompt, {"stop": stop, **arguments}))
+        async for chunk in chunks:
+            mine = chunk.model_copy()
+            if run_manager is not None:
+                await run_manager.on_llm_new_token(mine.text, chunk=mine)
+            yield mine
+
+    def _replayed(self, answer: Generation) -> Iterator[GenerationChunk]:
+        replay = self.semcache_desk.replay
+        for at, chunk in enumerate(_chunks(answer, list(split(answer.text, replay)))):
+            if at and replay.delay_s:
+                time.sleep(replay.delay_s)
+            yield chunk
+
+    async def _areplayed(self, answer: Generation) -> AsyncIterator[GenerationChunk]:
+        """Async twin of `_replayed`."""
+        replay = self.semcache_desk.replay
+        for at, chunk in enumerate(_chunks(answer, list(split(answer.text, replay)))):
+            if at and replay.delay_s:
+                await asyncio.sleep(replay.delay_s)
+            yield chunk
+
+    def _upstream(
+        self, request: CacheRequest | None, prompt: str, arguments: dict[str, Any]
+    ) -> Iterator[GenerationChunk]:
+        """Yield what the model streams, the whole answer of one that cannot, and keep it once it is whole."""
+        inner, whole = self._inner(), None
+        if type(inner)._stream is BaseLLM._stream:  # noqa: SLF001 - how LangChain tells them apart
+            (answers,) = inner._generate([prompt], **arguments).generations  # noqa: SLF001 - the hook of every text model
+            chunks: Iterator[GenerationChunk] = _chunks(answers[0], [answers[0].text])
+        else:
+            chunks = inner._stream(prompt, **arguments)  # noqa: SLF001 - as above
+        for chunk in chunks:
+            whole = chunk if whole is None else whole + chunk
+            yield chunk
+        if request is not None and whole is not None:
+            self.semcache_desk.answers.keep(request, [_plain(whole)])
+
+    async def _aupstream(
+        self, request: CacheRequest | None, prompt: str, arguments: dict[str, Any]
+    ) -> AsyncIterator[GenerationChunk]:
+        """Async twin of `_upstream`."""
+        inner, whole = self._inner(), None
+        if (type(inner)._stream, type(inner)._astream) == (BaseLLM._stream, BaseLLM._astream):  # noqa: SLF001 - as above
+            (answers,) = (await inner._agenerate([prompt], **arguments)).generations  # noqa: SLF001 - as above
+            chunks: AsyncIterator[GenerationChunk] = _one_by_one(_chunks(answers[0], [answers[0].text]))
+        else:
+            chunks = inner._astream(prompt, **arguments)  # noqa: SLF001 - as above
+        async for chunk in chunks:
+            whole = chunk if whole is None else whole + chunk
+            yield chunk
+        if request is not None and whole is not None:
+            await self.semcache_desk.answers.akeep(request, [_plain(whole)])
+
+    def _found(self, request: CacheRequest | None) -> Sequence[Generation] | None:
+        return None if request is None else self.semcache_desk.answers.find(request)
+
+    async def _afound(self, request: CacheRequest | None) -> Sequence[Generation] | None:
+        """Async twin of `_found`."""
+        return None if request is None else await self.semcache_desk.answers.afind(request)
+
+    def _asked(self, prompt: str, stop: Stop, arguments: dict[str, Any]) -> CacheRequest | None:
+        model = self._inner()
+        return self.semcache_desk.asked(lambda: (prompt, text_model_string(model, stop, arguments)))
+
+    def _inner(self) -> Any:
+        """Return this model as one of its own class: what that calls of itself is not cached a second time."""
+        return as_its_base(self, self.semcache_base)
+
+
+def _result(answer: Sequence[Generation]) -> LLMResult:
+    return LLMResult(generations=[list(answer)])
+
+
+def _for_all(
+    prompts: Sequence[str], answers: Mapping[str, Sequence[Generation] | None], told: LLMResult
+) -> LLMResult:
+    """Return one answer for each prompt; what was told about the call is about those that were asked."""
+    generations = [[one.model_copy() for one in answers[prompt] or ()] for prompt in prompts]
+    return LLMResult(generations=generations, llm_output=told.llm_output or {})
+
+
+def _worth_keeping(
+    prompts: Sequence[str], asking: Mapping[str, CacheRequest | None], result: LLMResult
+) -> Iterator[tuple[CacheRequest, list[Generation]]]:
+    for prompt, answer in zip(prompts, result.generations, strict=True):
+        request = asking[prompt]
+        if request is not None:
+            yield request, [_plain(one) for one in answer]
+
+
+def _plain(answer: Any) -> Generation:  # Any: as LangChain types what an LLMResult holds
+    return Generation(text=answer.text, generation_info=answer.generation_info)
+
+
+def _chunks(answer: Any, texts: Sequence[str]) -> Iterator[GenerationChunk]:  # Any: as above
+    """Yield the texts as chunks, the last of which says what was told about the answer."""
+    for at, text in enumerate(texts, start=1):
+        yield GenerationChunk(text=text, generation_info=answer.generation_info if at == len(texts) else None)
+
+
+async def _one_by_one(chunks: Iterator[GenerationChunk]) -> AsyncIterator[GenerationChunk]:
+    for chunk in chunks:
+        yield chunk

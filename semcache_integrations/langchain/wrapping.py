@@ -1,0 +1,163 @@
+"""`with_semantic_cache`: a model in, a model of the same class out that asks the cache by itself.
+
+The law: the model that went in is left as it was. What came out is an instance of its class, so whatever checks or
+copies it goes on working; the cache hangs on the new class, so copies that LangChain makes of it are cached as well.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+import weakref
+from typing import Any, TypeVar, cast
+
+from langchain_core.globals import get_llm_cache
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.llms import BaseLLM
+from langchain_core.runnables import Runnable
+
+from semcache_integrations.cache import SemanticCache
+from semcache_integrations.core.errors import ConfigurationError
+from semcache_integrations.core.replay import Replay
+from semcache_integrations.langchain.asking import Desk
+from semcache_integrations.langchain.cache import LangChainSemanticCache
+from semcache_integrations.langchain.identity import as_its_base
+from semcache_integrations.langchain.model import LIMITER, CachingChat
+from semcache_integrations.langchain.text_model import CachingText
+
+M = TypeVar("M", bound="BaseChatModel | BaseLLM")
+CacheLike = LangChainSemanticCache | SemanticCache | None
+
+_WORDS = Replay()
+_lock = threading.Lock()
+_by_name: weakref.WeakValueDictionary[str, LangChainSemanticCache] = weakref.WeakValueDictionary()
+_names: weakref.WeakKeyDictionary[LangChainSemanticCache, str] = weakref.WeakKeyDictionary()
+
+
+def with_semantic_cache(model: M, cache: CacheLike = None, *, replay: Replay = _WORDS, **settings: Any) -> M:
+    """Return a model of the same class that reads and writes the cache on every path, streams included.
+
+    ```python
+    from langchain_openai import ChatOpenAI
+    from semcache_integrations.langchain import with_semantic_cache
+
+    model = with_semantic_cache(ChatOpenAI(model="gpt-5-mini"))
+    ```
+
+    Wrap the model itself, before `bind_tools`, `with_structured_output` or `|`; `cache_runnable` does it inside a
+    chain that is ready. Equal calls that run at the same time make one call upstream.
+
+    Args:
+        model: A chat model or a text model; it is left as it is.
+        cache: Where answers are kept; None takes the one of `set_llm_cache` if it is ours, else makes one.
+        replay: Into which chunks a stored answer is cut when it is streamed.
+        **settings: Of a new `LangChainSemanticCache`.
+
+    Raises:
+        ConfigurationError: it is no model, or the settings cannot work.
+    """
+    if not isinstance(model, (BaseChatModel, BaseLLM)):
+        raise ConfigurationError(_no_model(model))
+    plain = without_semantic_cache(model)
+    adapter = _adapter(cache, settings)
+    return cast("M", _made(_class_of(type(plain), adapter, replay), plain.model_copy()))
+
+
+def without_semantic_cache(model: M) -> M:
+    """Return the model as it was before `with_semantic_cache`; a model without a cache is itself."""
+    if not isinstance(model, (CachingChat, CachingText)):
+        return model
+    plain = as_its_base(model, model.semcache_base).model_copy()
+    state = vars(plain)
+    if LIMITER in state:
+        state["rate_limiter"] = state.pop(LIMITER)
+    state["cache"] = None
+    return cast("M", plain)
+
+
+def semantic_cache_of(model: object) -> LangChainSemanticCache | None:
+    """Return the cache that a model asks by itself, or None."""
+    return _adapter_of(type(model)) if isinstance(model, (CachingChat, CachingText)) else None
+
+
+def _no_model(given: object) -> str:
+    what = f"with_semantic_cache takes a chat model or a text model, not a {type(given).__name__}"
+    if isinstance(given, Runnable):
+        return f"{what}: wrap the model before .bind_tools(), .with_structured_output() or |, or use cache_runnable()"
+    return what
+
+
+def _adapter(cache: CacheLike, settings: dict[str, Any]) -> LangChainSemanticCache:
+    if isinstance(cache, LangChainSemanticCache):
+        if settings:
+            raise ConfigurationError(f"a ready cache has its settings: drop {', '.join(settings)}")
+        return cache
+    everybodys = get_llm_cache()
+    if cache is None and not settings and isinstance(everybodys, LangChainSemanticCache):
+        return everybodys
+    return LangChainSemanticCache(cache, **settings)
+
+
+def _class_of(base: type[Any], adapter: LangChainSemanticCache, replay: Replay) -> type[Any]:
+    """Return the caching class for a class of models: one for each cache and way of replay."""
+    with _lock:
+        made = adapter.caching_classes.get((base, replay))
+        if made is None:
+            made = adapter.caching_classes[base, replay] = _new_class(base, adapter, replay)
+        return made
+
+
+def _new_class(base: type[Any], adapter: LangChainSemanticCache, replay: Replay) -> type[Any]:
+    mixin = CachingChat if issubclass(base, BaseChatModel) else CachingText
+    about = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
+    hooks = {"model_post_init": _model_post_init, "__reduce__": _reduce, "__reduce_ex__": _reduce_ex}
+    metaclass: Any = type(base)
+    made = metaclass(base.__name__, (mixin, base), {**about, **hooks})
+    # Set afterwards: inside the class, pydantic would take them for fields.
+    made.semcache_base, made.semcache_desk = base, Desk(adapter.answers, replay)
+    made.semcache_adapter = adapter
+    return cast("type[Any]", made)
+
+
+def _adapter_of(kind: Any) -> LangChainSemanticCache:
+    return cast("LangChainSemanticCache", kind.semcache_adapter)
+
+
+def _made(kind: type[Any], plain: Any) -> Any:
+    model = as_its_base(plain, kind)
+    _take_over(model)
+    return model
+
+
+def _model_post_init(self: Any, context: Any, /) -> None:
+    """Take over instances that LangChain makes by itself, such as those of `configurable_fields`."""
+    self.semcache_base.model_post_init(self, context)
+    _take_over(self)
+
+
+def _take_over(model: Any) -> None:
+    state = vars(model)
+    if "rate_limiter" in state:  # LangChain waits for it before it streams; a hit must not
+        state[LIMITER] = state["rate_limiter"] or state.get(LIMITER)
+        state["rate_limiter"] = None
+    state["cache"] = False  # LangChain's own way to the cache would ask a second time
+    state.pop("_serialized", None)
+
+
+# -- pickling: as far as the model itself goes --------------------------------------------------------------
+
+
+def _reduce_ex(self: Any, _protocol: int) -> tuple[Any, ...]:
+    return _reduce(self)
+
+
+def _reduce(self: Any) -> tuple[Any, ...]:
+    adapter = _adapter_of(type(self))
+    name = _names.setdefault(adapter, uuid.uuid4().hex)
+    _by_name[name] = adapter
+    return _restored, (without_semantic_cache(self), name, self.semcache_desk.replay)
+
+
+def _restored(model: Any, name: str, replay: Replay) -> Any:
+    """Wrap a model again: with the cache that it had, or, in another process, with the one that is set there."""
+    return with_semantic_cache(model, _by_name.get(name), replay=replay)
