@@ -59,7 +59,7 @@ def with_semantic_cache(model: M, cache: CacheLike = None, *, replay: Replay = _
     if not isinstance(model, (BaseChatModel, BaseLLM)):
         raise ConfigurationError(_no_model(model))
     plain = without_semantic_cache(model)
-    adapter = _adapter(cache, settings)
+    adapter = adapter_for(cache, settings)
     return cast("M", _made(_class_of(type(plain), adapter, replay), plain.model_copy()))
 
 
@@ -87,7 +87,12 @@ def _no_model(given: object) -> str:
     return what
 
 
-def _adapter(cache: CacheLike, settings: dict[str, Any]) -> LangChainSemanticCache:
+def adapter_for(cache: CacheLike, settings: dict[str, Any]) -> LangChainSemanticCache:  # Any: checked
+    """Return the adapter that is meant by `cache`: that itself, the one that everybody uses, or a new one.
+
+    Raises:
+        ConfigurationError: the settings cannot work, or a ready cache was given some.
+    """
     if isinstance(cache, LangChainSemanticCache):
         if settings:
             raise ConfigurationError(f"a ready cache has its settings: drop {', '.join(settings)}")
