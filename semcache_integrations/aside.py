@@ -15,7 +15,15 @@ import orjson
 from semcache_integrations.context import labels
 from semcache_integrations.core import answers
 from semcache_integrations.core.errors import UnkeyableError
-from semcache_integrations.core.models import DEFAULT_CONTROLS, NO_PARAMS, CacheRequest, Controls, Hit, Lookup
+from semcache_integrations.core.models import (
+    DEFAULT_CONTROLS,
+    NO_PARAMS,
+    CacheRequest,
+    Controls,
+    Hit,
+    Lookup,
+    Miss,
+)
 from semcache_integrations.engine import Engine
 from semcache_integrations.single_flight import SingleFlight
 
@@ -63,6 +71,11 @@ class CacheAside(Engine):
         entry = await self.astore(question(prompt, **about), _payload(answer))
         return entry.id if entry else None
 
+    def recall(self, request: CacheRequest) -> Lookup:
+        """Look up in memory alone: what somebody else has stored since one's own look-up. Counts nothing."""
+        found = self._recall(request, self._clock())
+        return found if isinstance(found, (Hit, Miss)) else Miss("not_found")
+
     def get_or_compute(self, prompt: str, compute: Callable[[], str], **about: Any) -> str:
         """Return the stored answer, or `compute()` it and store it.
 
@@ -79,6 +92,9 @@ class CacheAside(Engine):
             return found
 
         def lead() -> str:
+            late = _answer(self.recall(request))
+            if late is not None:
+                return late
             answer = compute()
             with suppress(UnkeyableError):  # half an emoji: its caller paid for it and gets it
                 self.store(request, _payload(answer))
@@ -94,6 +110,9 @@ class CacheAside(Engine):
             return found
 
         async def lead() -> str:
+            late = _answer(self.recall(request))
+            if late is not None:
+                return late
             answer = await compute()
             with suppress(UnkeyableError):
                 await self.astore(request, _payload(answer))

@@ -73,6 +73,14 @@ class Answers:
             self.complain("look-up", error)
             return None
 
+    def recall(self, request: CacheRequest) -> list[Generation] | None:
+        """Return what has been kept since one's own look-up, as far as memory knows."""
+        try:
+            return self._revived(self.cache.recall(request))
+        except Exception as error:  # noqa: BLE001 - see the law
+            self.complain("look-up", error)
+            return None
+
     def keep(self, request: CacheRequest, answer: Sequence[Generation]) -> None:
         """Keep the answer, if it is complete."""
         try:

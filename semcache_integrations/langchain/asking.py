@@ -58,9 +58,16 @@ class Desk(Generic[R, C]):
         key = self.answers.cache.identity(request)
         if key is None:
             return ask()
-        turn = _Turn(ask)
+        took = False
+
+        def turn() -> R:
+            nonlocal took
+            took = True
+            late = self.answers.recall(request)
+            return ask() if late is None else revive(late)
+
         answer = self._flights.do(key, turn)
-        if turn.taken:
+        if took:
             return answer
         found = self.answers.find(request)
         return ask() if found is None else revive(found)
@@ -78,9 +85,16 @@ class Desk(Generic[R, C]):
         key = self.answers.cache.identity(request)
         if key is None:
             return await ask()
-        turn = _Turn(ask)
+        took = False
+
+        async def turn() -> R:
+            nonlocal took
+            took = True
+            late = self.answers.recall(request)
+            return await ask() if late is None else revive(late)
+
         answer = await self._flights.ado(key, turn)
-        if turn.taken:
+        if took:
             return answer
         found = await self.answers.afind(request)
         return await ask() if found is None else revive(found)
@@ -92,15 +106,3 @@ class Desk(Generic[R, C]):
     def ashared(self, key: HashKey | None, source: Callable[[], AsyncIterator[C]]) -> AsyncIterator[C]:
         """Async twin of `shared`."""
         return source() if key is None else self._streams.aread(key, source)
-
-
-class _Turn(Generic[R]):
-    """Calls what it was given, and knows whether it did."""
-
-    def __init__(self, ask: Callable[[], R]) -> None:
-        self._ask = ask
-        self.taken = False
-
-    def __call__(self) -> R:
-        self.taken = True
-        return self._ask()

@@ -118,6 +118,10 @@ class CachingChat:
         self, request: CacheRequest | None, messages: list[BaseMessage], arguments: dict[str, Any]
     ) -> Iterator[ChatGenerationChunk]:
         """Yield what the model streams, and keep it once it is whole."""
+        late = None if request is None else self.semcache_desk.answers.recall(request)
+        if late is not None:
+            yield from _replayed(late, self.semcache_desk.replay)
+            return
         self._await_turn()
         heard: list[ChatGenerationChunk] = []
         for chunk in _streamed(self._inner(), messages, arguments):
@@ -130,6 +134,11 @@ class CachingChat:
         self, request: CacheRequest | None, messages: list[BaseMessage], arguments: dict[str, Any]
     ) -> AsyncIterator[ChatGenerationChunk]:
         """Async twin of `_upstream`."""
+        late = None if request is None else self.semcache_desk.answers.recall(request)
+        if late is not None:
+            for chunk in _replayed(late, self.semcache_desk.replay):
+                yield chunk
+            return
         await self._aawait_turn()
         heard: list[ChatGenerationChunk] = []
         async for chunk in _astreamed(self._inner(), messages, arguments):
