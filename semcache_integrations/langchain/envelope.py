@@ -30,7 +30,7 @@ HitUsage = Literal["original", "zero"]
 
 _VERSION = 1
 _KEPT = frozenset(AIMessage.model_fields) - {"id"}
-_NO_USAGE = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+NO_USAGE: Mapping[str, int] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
 _HANDLES = frozenset({"id", "headers", "container", "request_id"})  # of a call that is over
 _CALL_IDS = frozenset({"id", "call_id", "tool_call_id", "tool_use_id"})
 _MODELS_OWN = frozenset({"args", "arguments", "input", "text"})  # the model's words, ids or not
@@ -63,7 +63,7 @@ class _Kept:
             message: _Json = parts["message"]
             message["response_metadata"]["semcache"] = dict(mark)
             if usage == "zero":
-                message["usage_metadata"] = dict(_NO_USAGE)
+                message["usage_metadata"] = dict(NO_USAGE)
             values["message"] = revived = copy(generation.message)
             vars(revived).update(message, id=_new_message_id())
         return generation
@@ -167,7 +167,7 @@ def _unpacked(body: _Json) -> _Kept:
         return _Kept(Generation(text=body["t"], generation_info=info), orjson.dumps({"info": info}))
     if body["k"] != "chat" or body["m"]["type"] != "ai":
         raise ValueError("an unknown kind of answer")
-    usage = {**_NO_USAGE, **(body["m"]["usage_metadata"] or {})}
+    usage = body["m"]["usage_metadata"] and {**NO_USAGE, **body["m"]["usage_metadata"]}
     message = AIMessage.model_validate({**body["m"], "id": "", "usage_metadata": usage})
     editable = {name: value for name, value in vars(message).items() if isinstance(value, (dict, list))}
     return _Kept(

@@ -46,6 +46,19 @@ def test_invoke_hits_the_same_question_and_no_other(adapter):
     assert model.calls == 2
 
 
+@pytest.mark.parametrize("usage", [None, {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}])
+def test_all_three_token_counts_are_there(adapter, usage):
+    """LangChain adds total_cost; without the counts the message could not be validated again."""
+    model = CountingChat(
+        reply=AIMessage("a", usage_metadata=usage, response_metadata={"finish_reason": "stop"})
+    )
+    model.invoke("q")
+    found = model.invoke("q")
+    AIMessage.model_validate(found.model_dump())
+    expected = usage or {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    assert found.usage_metadata == {**expected, "total_cost": 0}
+
+
 def test_a_hit_says_so(adapter, clock):
     model = CountingChat()
     model.invoke("q")

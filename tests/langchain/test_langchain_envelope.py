@@ -159,13 +159,9 @@ def test_every_hit_has_an_id_of_its_own():
 
 
 @pytest.mark.parametrize("usage", [None, USED])
-def test_all_three_token_counts_are_there(usage):
-    """LangChain adds total_cost; without the counts the message could not be validated again."""
+def test_token_counts_are_those_of_the_answer(usage):
     found = message_of([ChatGeneration(message=AIMessage("a", usage_metadata=usage))])
-    found.usage_metadata["total_cost"] = 0
-    AIMessage.model_validate(found.model_dump())
-    expected = USED if usage else {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
-    assert found.usage_metadata == {**expected, "total_cost": 0}
+    assert found.usage_metadata == usage
 
 
 def test_a_hit_may_count_for_nothing():

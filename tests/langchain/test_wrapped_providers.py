@@ -6,7 +6,6 @@ from functools import reduce
 from operator import add
 
 import pytest
-from doubles.three_apis import TEXT, THOUGHT, ThreeApis
 from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
@@ -14,13 +13,15 @@ from pydantic import BaseModel, create_model
 
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.langchain import LangChainSemanticCache, with_semantic_cache
+from semcache_integrations.testing import FakeUpstream
 
-ASKED = "greet me"
+ASKED = "greet me, with any tool that there is"
+TEXT = "Hello from Paris.\r\nNice day, 今日は 👩‍👩‍👧!\n\n```py\nx  =  1\n```"
 
 
 @pytest.fixture
 def apis():
-    with ThreeApis() as running:
+    with FakeUpstream(lambda question: TEXT) as running:
         yield running
 
 
@@ -31,10 +32,10 @@ def kept(cache):
 
 def model_of(kind, apis, **settings):
     if kind == "anthropic":
-        return ChatAnthropic(model="claude-of-tests", base_url=apis.url, max_tokens=2048, **settings)
+        return ChatAnthropic(model="claude-of-tests", base_url=apis.origin, max_tokens=2048, **settings)
     if kind == "responses":
         settings["use_responses_api"] = True
-    return ChatOpenAI(model="gpt-4o-mini", base_url=f"{apis.url}/v1", max_retries=0, **settings)
+    return ChatOpenAI(model="gpt-4o-mini", base_url=apis.url, max_retries=0, **settings)
 
 
 KINDS = ["chat", "responses", "anthropic"]
@@ -129,9 +130,9 @@ def test_tool_calls_are_replayed_with_ids_of_their_own(kind, apis, kept):
     assert apis.count == 1
     assert said(again) == said(live)
     (old,), (new,) = live.tool_calls, again.tool_calls
-    assert (new["name"], new["args"]) == (old["name"], old["args"]) == ("get_weather", {"city": "Paris"})
+    assert (new["name"], new["args"]) == (old["name"], old["args"]) == ("get_weather", {"city": ASKED})
     assert new["id"] != old["id"]
-    assert model.invoke(ASKED).tool_calls[0]["args"] == {"city": "Paris"}
+    assert model.invoke(ASKED).tool_calls[0]["args"] == {"city": ASKED}
     assert apis.count == 1
 
 
@@ -141,33 +142,32 @@ def test_thoughts_are_replayed(apis, kept):
     live, again = merged(list(model.stream(ASKED))), merged(list(model.stream(ASKED)))
     assert apis.count == 1
     assert said(again) == said(live)
-    assert again.content[0]["thinking"] == THOUGHT
+    assert again.content[0]["thinking"] == live.content[0]["thinking"] != ""
 
 
 class Answer(BaseModel):
     """An answer."""
 
-    city: str
+    answer: str
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # the OpenAI SDK's own parsed answers
 @pytest.mark.parametrize("method", ["json_schema", "json_mode", "function_calling"])
 def test_structured_output_is_replayed(method, apis, kept):
-    apis.text = '{"city": "Paris"}'
     model = with_semantic_cache(model_of("chat", apis), kept).with_structured_output(Answer, method=method)
     live = list(model.stream("a city, as json"))[-1]
     again = list(model.stream("a city, as json"))[-1]
-    assert live == again == model.invoke("a city, as json") == Answer(city="Paris")
+    assert live == again == model.invoke("a city, as json")
+    assert isinstance(again, Answer)
     assert apis.count == 1
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # as above
 def test_two_schemas_of_one_name_do_not_share_an_answer(apis, kept):
-    apis.text = '{"city": "Paris", "river": "Seine"}'
-    other = create_model("Answer", __module__=__name__, city=(str, ...), river=(str, ...))
+    other = create_model("Answer", __module__=__name__, answer=(str, ...), river=(str, ...))
     model = with_semantic_cache(model_of("chat", apis), kept)
     model.with_structured_output(Answer, method="json_schema").invoke("json")
-    assert model.with_structured_output(other, method="json_schema").invoke("json").river == "Seine"
+    assert model.with_structured_output(other, method="json_schema").invoke("json").river == TEXT
     assert apis.count == 2
 
 
@@ -196,7 +196,7 @@ def test_every_way_of_replay_is_lossless(kind, strategy, size, apis, kept):
 
 def test_usage_can_be_zero_for_what_cost_nothing(apis, cache):
     model = with_semantic_cache(model_of("chat", apis), cache, hit_usage="zero")
-    assert model.invoke(ASKED).usage_metadata["total_tokens"] == 13
+    assert model.invoke(ASKED).usage_metadata["total_tokens"] > 0
     assert merged(list(model.stream(ASKED))).usage_metadata["total_tokens"] == 0
 
 

@@ -9,7 +9,6 @@ import weakref
 
 import pytest
 from doubles.langchain_calls import CountingChat, StreamingChat
-from doubles.three_apis import ThreeApis
 from langchain_anthropic import ChatAnthropic
 from langchain_core.globals import set_llm_cache
 from langchain_core.load import dumpd
@@ -27,7 +26,7 @@ from semcache_integrations.langchain import (
     with_semantic_cache,
     without_semantic_cache,
 )
-from semcache_integrations.testing import HashingEmbedder, MemoryStore
+from semcache_integrations.testing import FakeUpstream, HashingEmbedder, MemoryStore
 
 
 @pytest.fixture
@@ -117,8 +116,8 @@ def test_bound_tools_and_fallbacks_and_retries_go_on_caching(kept):
 
 
 def test_models_that_langchain_makes_of_configurable_fields_are_cached():
-    with ThreeApis() as apis, LangChainSemanticCache(hash_only=True) as cache:
-        model = ChatOpenAI(model="gpt-4o-mini", base_url=f"{apis.url}/v1", temperature=0)
+    with FakeUpstream() as apis, LangChainSemanticCache(hash_only=True) as cache:
+        model = ChatOpenAI(model="gpt-4o-mini", base_url=apis.url, temperature=0)
         chosen = with_semantic_cache(model, cache).configurable_fields(temperature=ConfigurableField(id="t"))
         for _ in range(2):
             chosen.invoke("q")

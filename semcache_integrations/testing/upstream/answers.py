@@ -48,6 +48,7 @@ class Ask:
         max_tokens: Most words of an answer.
         prompt_tokens: Words in the request.
         users_turn: The last message is the user's, not a tool's result.
+        thinks: The answer is to begin with a thought, in formats that have them.
     """
 
     model: str
@@ -63,6 +64,7 @@ class Ask:
     logprobs: bool = False
     prompt_tokens: int = 0
     users_turn: bool = True
+    thinks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

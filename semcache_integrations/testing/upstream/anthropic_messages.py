@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from semcache_integrations.testing.upstream.answers import (
@@ -18,6 +19,12 @@ from semcache_integrations.testing.upstream.frames import frame, pieces
 
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 _CHOICES = {"any": "required", "auto": "auto", "none": "none"}
+_THOUGHT = {"type": "thinking", "thinking": "They ask; I answer.", "signature": "c2lnbmF0dXJl"}
+_EMPTY: dict[str, dict[str, Any]] = {  # how a block of a stream begins
+    "thinking": {"thinking": "", "signature": ""},
+    "tool_use": {"input": {}},
+    "text": {"text": ""},
+}
 _ERRORS = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -44,18 +51,22 @@ def read(body: Mapping[str, Any]) -> Ask:
         stream=bool(body.get("stream")),
         prompt_tokens=words_in([body.get("system"), messages]),
         users_turn=users_turn,
+        thinks=(body.get("thinking") or {}).get("type") == "enabled",
     )
 
 
 def body(ask: Ask, answers: Sequence[Answer], serial: int) -> dict[str, Any]:
-    """Write a `message` with one content block, or none for a refusal."""
+    """Write a `message` with its content blocks: a thought if one is asked for, and the answer unless refused."""
     answer = answers[0]
     return {
         "id": f"msg_{serial}",
         "type": "message",
         "role": "assistant",
         "model": ask.model,
-        "content": [] if answer.refusal else [_block(answer, serial)],
+        "content": [
+            *([_THOUGHT] if ask.thinks else []),
+            *([] if answer.refusal else [_block(answer, serial)]),
+        ],
         "stop_reason": _reason(answer),
         "stop_sequence": None,
         "usage": {"input_tokens": ask.prompt_tokens, "output_tokens": len(answer.tokens)},
@@ -77,19 +88,25 @@ def _events(whole: dict[str, Any], answer: Answer) -> Iterator[dict[str, Any]]:
     usage = whole["usage"]
     begun = {**whole, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
     yield {"type": "message_start", "message": begun}
-    for block in whole["content"]:
-        empty: dict[str, Any] = {"input": {}} if answer.tool else {"text": ""}
-        yield {"type": "content_block_start", "index": 0, "content_block": {**block, **empty}}
+    for at, block in enumerate(whole["content"]):
+        yield {
+            "type": "content_block_start",
+            "index": at,
+            "content_block": {**block, **_EMPTY[block["type"]]},
+        }
         yield {"type": "ping"}
-        for delta in _deltas(answer):
-            yield {"type": "content_block_delta", "index": 0, "delta": delta}
-        yield {"type": "content_block_stop", "index": 0}
+        for delta in _deltas(block, answer):
+            yield {"type": "content_block_delta", "index": at, "delta": delta}
+        yield {"type": "content_block_stop", "index": at}
     end = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
     yield {"type": "message_delta", "delta": end, "usage": {"output_tokens": usage["output_tokens"]}}
     yield {"type": "message_stop"}
 
 
-def _deltas(answer: Answer) -> Iterator[dict[str, str]]:
+def _deltas(block: dict[str, Any], answer: Answer) -> Iterator[dict[str, str]]:
+    if block is _THOUGHT:
+        thought = ({"type": "thinking_delta", "thinking": piece} for piece in pieces(block["thinking"]))
+        return chain(thought, [{"type": "signature_delta", "signature": block["signature"]}])
     if answer.tool:
         return ({"type": "input_json_delta", "partial_json": piece} for piece in pieces(answer.arguments))
     return ({"type": "text_delta", "text": token} for token in answer.tokens)
