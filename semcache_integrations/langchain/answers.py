@@ -29,7 +29,7 @@ for _dialect in (CHAT_DIALECT, TEXT_DIALECT):
     register(_dialect, envelope.says)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Answers:
     """What one adapter keeps.
 
@@ -39,6 +39,7 @@ class Answers:
         semantic_with_tools: Whether questions may be reworded although tools are bound.
         hit_usage: What a hit's `usage_metadata` says.
         troubles: How many calls went on without the cache, by kind of trouble.
+        latest: `llm_string` and dialect of who asked last: what `explain` assumes.
     """
 
     cache: SemanticCache
@@ -46,6 +47,7 @@ class Answers:
     semantic_with_tools: bool = False
     hit_usage: HitUsage = "original"
     troubles: Counter[str] = field(default_factory=Counter)
+    latest: tuple[str, str] = ("", CHAT_DIALECT)
 
     def request(self, prompt: str, llm_string: str) -> CacheRequest:
         """Return what is asked.
@@ -53,9 +55,11 @@ class Answers:
         Raises:
             UnkeyableError: something in the strings has no stable form.
         """
-        return request_for(
+        request = request_for(
             prompt, llm_string, tenant=self.tenant, semantic_with_tools=self.semantic_with_tools
         )
+        self.latest = llm_string, request.dialect
+        return request
 
     def find(self, request: CacheRequest) -> list[Generation] | None:
         """Return a fresh copy of the kept answer, or None."""

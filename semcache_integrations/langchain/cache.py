@@ -79,7 +79,6 @@ class LangChainSemanticCache(BaseCache, Closing):
         self.answers = Answers(self.cache, whose, semantic_with_tools, hit_usage)
         self.caching_classes: dict[Hashable, type] = {}
         self._owns_cache = cache is None
-        self._latest = ("", CHAT_DIALECT)  # who asked last, and in which dialect: what `explain` assumes
 
     # -- what LangChain calls ---------------------------------------------------------------------
 
@@ -132,12 +131,10 @@ class LangChainSemanticCache(BaseCache, Closing):
 
     def _request(self, prompt: str, llm_string: str, step: str) -> CacheRequest | None:
         try:
-            request = self.answers.request(prompt, llm_string)
+            return self.answers.request(prompt, llm_string)
         except Exception as error:  # noqa: BLE001 - LangChain does not guard this call, and the user's must go on
             self.answers.complain(step, error)
             return None
-        self._latest = (llm_string, request.dialect)
-        return request
 
     def _asking(self) -> str:
         said = context.surroundings.get().tenant
@@ -170,7 +167,7 @@ class LangChainSemanticCache(BaseCache, Closing):
             BackendError: the embedder or the store failed.
             UnkeyableError: the request has no canonical form.
         """
-        about, dialect = (llm_string, CHAT_DIALECT) if llm_string is not None else self._latest
+        about, dialect = (llm_string, CHAT_DIALECT) if llm_string is not None else self.answers.latest
         if not isinstance(prompt, str):
             prompt = dumps(list(prompt))
         elif dialect == CHAT_DIALECT and not prompt.startswith("[{"):

@@ -233,3 +233,10 @@ def test_a_chain_without_a_model_is_refused(kept):
     hidden = RunnableLambda(lambda asked: CountingChat().invoke(asked))
     with pytest.raises(ConfigurationError, match="no model to be found in this RunnableSequence"):
         cache_runnable(hidden | hidden, kept)
+
+
+def test_explain_means_the_wrapped_model_that_asked_last(kept):
+    wrapped = with_semantic_cache(CountingChat(), kept)
+    wrapped.invoke("Where is order 48120?")
+    (seen,) = kept.explain("Where is order 48121?").verdicts
+    assert (seen.candidate.entry.text, seen.refusal) == ("Where is order 48120?", "number")
