@@ -8,36 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import pytest
+from doubles.streams import Source, whole
 from hypothesis import given
 from hypothesis import strategies as st
 
 from semcache_integrations.shared_streams import SharedStreams
 
 LIMIT_S = 20
-
-
-class Source:
-    """Opens streams of numbers, and knows how often, how far each was read, and how each ended."""
-
-    def __init__(self, chunks=3, before=lambda number: None):
-        self.chunks, self.before = chunks, before
-        self.opened, self.fetched, self.whole, self.broken_off = 0, 0, 0, 0
-
-    def __call__(self):
-        self.opened += 1
-        try:
-            for number in range(self.chunks):
-                self.before(number)
-                self.fetched += 1
-                yield (self.opened, number)
-            self.whole += 1
-        except GeneratorExit:
-            self.broken_off += 1
-            raise
-
-
-def whole(opened=1, chunks=3):
-    return [(opened, number) for number in range(chunks)]
 
 
 def in_threads(*calls):
