@@ -1,9 +1,9 @@
 """One upstream stream for concurrent equal calls: all read the same chunks, each at its own pace, from the first.
 
 The law: nobody waits for somebody who does not read. No reader leads: whoever wants the next chunk first gets it
-fetched for all. Who leaves (a `break`, a cancellation) takes nothing from the others; the last to leave closes the
-stream. A stream that failed before it said anything is asked anew by those who only followed; one that failed later
-fails for all who had heard its beginning.
+fetched for all, and nothing is fetched that nobody wants yet. Who leaves (a `break`, a cancellation) takes nothing from
+the others; the last to leave closes the stream. A stream that failed before it said anything is asked anew by those who
+only followed; one that failed later fails for all who had heard its beginning.
 
 Threads share sync streams, and tasks, on whatever loops, share async ones; a sync and an async call do not meet.
 """
@@ -13,11 +13,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Hashable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+S = TypeVar("S", bound="_Shared")
 
 _opened: ContextVar[frozenset[object]] = ContextVar("semcache_opened", default=frozenset())
 """The streams whose source is running in this context: what it calls must not wait for it."""
@@ -32,7 +35,9 @@ class SharedStreams(Generic[T]):
     def __init__(self) -> None:
         self._streams: dict[Hashable, _Stream[T]] = {}
         self._astreams: dict[Hashable, _AsyncStream[T]] = {}
-        self._lock = threading.Lock()
+        self._lock = (
+            threading.RLock()
+        )  # a reader may be left to the garbage collector, which comes at any time
 
     def read(self, key: Hashable, source: Callable[[], Iterator[T]]) -> Iterator[T]:
         """Yield the chunks of the stream under way, or of a new one; every reader gets the same objects.
@@ -42,7 +47,7 @@ class SharedStreams(Generic[T]):
             source: Opens a stream; it is exhausted if, and only if, the stream is whole.
         """
         while True:
-            stream, opened = self._join(key, source)
+            stream, opened = self._join(self._streams, key, partial(_Stream, source))
             heard = False
             try:
                 for chunk in stream.chunks():
@@ -54,12 +59,13 @@ class SharedStreams(Generic[T]):
             else:
                 return
             finally:
-                self._leave(key, stream)
+                if self._leave(self._streams, key, stream):
+                    stream.close()
 
     async def aread(self, key: Hashable, source: Callable[[], AsyncIterator[T]]) -> AsyncIterator[T]:
         """Async twin of `read`."""
         while True:
-            stream, opened = self._ajoin(key, source)
+            stream, opened = self._join(self._astreams, key, partial(_AsyncStream, source))
             heard = False
             try:
                 async for chunk in stream.chunks():
@@ -71,63 +77,61 @@ class SharedStreams(Generic[T]):
             else:
                 return
             finally:
-                await self._aleave(key, stream)
+                if self._leave(self._astreams, key, stream):
+                    await stream.close()
 
-    def _join(self, key: Hashable, source: Callable[[], Iterator[T]]) -> tuple[_Stream[T], bool]:
+    def _join(self, streams: dict[Hashable, S], key: Hashable, new: Callable[[], S]) -> tuple[S, bool]:
+        """Return the stream under way, or a new one, and whether it is new."""
         with self._lock:
-            stream = self._streams.get(key)
-            if stream is not None and not stream.ended and not stream.is_fetched_by_me():
-                stream.readers += 1
+            stream = streams.get(key)
+            inside = stream is not None and stream in _opened.get()
+            if stream is not None and not inside and stream.enter():
                 return stream, False
-            stream = _Stream(source)
-            self._streams.setdefault(key, stream)
+            stream = new()
+            if not inside:
+                streams[key] = stream
             return stream, True
 
-    def _leave(self, key: Hashable, stream: _Stream[T]) -> None:
+    def _leave(self, streams: dict[Hashable, S], key: Hashable, stream: S) -> bool:
+        """Return whether it was the last reader who left."""
         with self._lock:
             stream.readers -= 1
             last = not stream.readers
-            if (last or stream.ended) and self._streams.get(key) is stream:
-                del self._streams[key]
-        if last:
-            stream.close()
-
-    def _ajoin(self, key: Hashable, source: Callable[[], AsyncIterator[T]]) -> tuple[_AsyncStream[T], bool]:
-        with self._lock:
-            stream = self._astreams.get(key)
-            if stream is not None and not stream.ended and stream not in _opened.get():
-                stream.readers += 1
-                return stream, False
-            stream = _AsyncStream(source)
-            self._astreams.setdefault(key, stream)
-            return stream, True
-
-    async def _aleave(self, key: Hashable, stream: _AsyncStream[T]) -> None:
-        with self._lock:
-            stream.readers -= 1
-            last = not stream.readers
-            if (last or stream.ended) and self._astreams.get(key) is stream:
-                del self._astreams[key]
-        if last:
-            await stream.close()
+            if (last or stream.ended) and streams.get(key) is stream:
+                del streams[key]
+            return last
 
 
-class _Stream(Generic[T]):
-    """One sync stream: whoever needs a chunk that is not there yet fetches it, one thread at a time."""
+class _Shared:
+    """What both kinds of streams have in common."""
 
-    def __init__(self, source: Callable[[], Iterator[T]]) -> None:
-        self._open = source
-        self._source: Iterator[T] | None = None
-        self._turn = threading.Lock()
-        self._fetching: int | None = None
-        self._chunks: list[T] = []
+    def __init__(self) -> None:
         self.readers = 1
         self.ended = False
         self.error: Exception | None = None
 
-    def is_fetched_by_me(self) -> bool:
-        """Whether this very thread is inside the source."""
-        return self._fetching == threading.get_ident()
+    def goes_on(self) -> bool:
+        """Whether there may be more to hear."""
+        return not self.ended
+
+    def enter(self) -> bool:
+        """Become one of its readers, unless it is over."""
+        self.readers += 1  # first of all: who leaves while we look is not the last one then
+        if self.readers > 1 and self.goes_on():
+            return True
+        self.readers -= 1
+        return False
+
+
+class _Stream(_Shared, Generic[T]):
+    """One sync stream: whoever needs a chunk that is not there yet fetches it, one thread at a time."""
+
+    def __init__(self, source: Callable[[], Iterator[T]]) -> None:
+        super().__init__()
+        self._open = source
+        self._source: Iterator[T] | None = None
+        self._turn = threading.Lock()
+        self._chunks: list[T] = []
 
     def chunks(self) -> Iterator[T]:
         """Yield all chunks, those of the past first."""
@@ -148,7 +152,7 @@ class _Stream(Generic[T]):
         return False
 
     def _fetch(self) -> None:
-        self._fetching = threading.get_ident()
+        outside = _opened.set(_opened.get() | {self})
         try:
             if self._source is None:
                 self._source = self._open()
@@ -161,7 +165,7 @@ class _Stream(Generic[T]):
             self.error, self.ended = RuntimeError("the stream was interrupted"), True
             raise
         finally:
-            self._fetching = None
+            _opened.reset(outside)
 
     def close(self) -> None:
         """Close the source, if it is open and not at its end."""
@@ -169,19 +173,22 @@ class _Stream(Generic[T]):
             self._source.close()
 
 
-class _AsyncStream(Generic[T]):
+class _AsyncStream(_Shared, Generic[T]):
     """One async stream: a task of its own walks the source, a step whenever a reader wants more than there is."""
 
     def __init__(self, source: Callable[[], AsyncIterator[T]]) -> None:
+        super().__init__()
         self._source = source
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
+        self._goal = 0
         self._next: Future[None] = Future()
         self._task: asyncio.Task[None] | None = None
         self._chunks: list[T] = []
-        self.readers = 1
-        self.ended = False
-        self.error: Exception | None = None
+
+    def goes_on(self) -> bool:
+        """As above; nothing comes from a loop that does not run."""
+        return not self.ended and self._loop.is_running()
 
     async def chunks(self) -> AsyncIterator[T]:
         """Yield all chunks, those of the past first."""
@@ -195,7 +202,7 @@ class _AsyncStream(Generic[T]):
             coming = self._next
             if at < len(self._chunks) or self.ended:
                 break
-            self._want()
+            self._want(at + 1)
             await self._arrival(coming)
         if at < len(self._chunks):
             return True
@@ -203,35 +210,37 @@ class _AsyncStream(Generic[T]):
             raise self.error
         return False
 
-    def _want(self) -> None:
+    def _want(self, goal: int) -> None:
         if asyncio.get_running_loop() is self._loop:
-            self._start()
+            self._strive(goal)
             return
         try:
-            self._loop.call_soon_threadsafe(self._start)
+            self._loop.call_soon_threadsafe(self._strive, goal)
         except RuntimeError:  # it is closed
             self._end(RuntimeError(_STOPPED))
 
-    def _start(self) -> None:
+    def _strive(self, goal: int) -> None:
+        self._goal = max(self._goal, goal)
         if self._task is None:
             self._task = self._loop.create_task(self._walk())
         self._wanted.set()
 
     async def _arrival(self, coming: Future[None]) -> None:
         """Wait for the next chunk, or until the loop that fetches it has stopped."""
-        mine = asyncio.get_running_loop() is self._loop
+        loop = asyncio.get_running_loop()
+        arrived = loop.create_future()
+        coming.add_done_callback(partial(_wake, loop, arrived))
         while not coming.done():
-            await asyncio.wait([asyncio.wrap_future(coming)], timeout=None if mine else _PATIENCE_S)
+            await asyncio.wait([arrived], timeout=None if loop is self._loop else _PATIENCE_S)
             if not coming.done() and not self._loop.is_running():
                 self._end(RuntimeError(_STOPPED))
 
     async def _walk(self) -> None:
         _opened.set(_opened.get() | {self})
-        error: Exception | None = None
+        error: Exception | None = RuntimeError("the stream was closed")  # as long as nothing else is known
         try:
             source = self._source()
             try:
-                await self._step()
                 async for chunk in source:
                     self._chunks.append(chunk)
                     self._announce()
@@ -239,21 +248,21 @@ class _AsyncStream(Generic[T]):
             finally:
                 if isinstance(source, AsyncGenerator):
                     await source.aclose()
-        except asyncio.CancelledError:
-            error = RuntimeError("the stream was closed")
-            raise
+            error = None
         except Exception as failure:  # noqa: BLE001 - whatever it is, it is raised in every reader
             error = failure
         finally:
             self._end(error)
 
     async def _step(self) -> None:
-        await self._wanted.wait()
-        self._wanted.clear()
+        while self._goal <= len(self._chunks):
+            self._wanted.clear()
+            await self._wanted.wait()
 
     def _announce(self) -> None:
         arrived, self._next = self._next, Future()
-        arrived.set_result(None)
+        with suppress(InvalidStateError):  # a stopped loop went on just when a reader gave it up
+            arrived.set_result(None)
 
     def _end(self, error: Exception | None) -> None:
         if not self.ended:
@@ -261,12 +270,17 @@ class _AsyncStream(Generic[T]):
             self._announce()
 
     async def close(self) -> None:
-        """Close the source, if it is not at its end."""
+        """Close the source, if it is not at its end; that of another loop, as soon as that comes to it."""
         if self._task is None or self._task.done():
             return
-        if asyncio.get_running_loop() is not self._loop:
-            if self._loop.is_running():
-                self._loop.call_soon_threadsafe(self._task.cancel)
+        if asyncio.get_running_loop() is self._loop:
+            self._task.cancel()
+            await asyncio.wait([self._task])
             return
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        with suppress(RuntimeError):  # the loop is closed, and all that ran on it
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, arrived: asyncio.Future[None], _coming: Future[None]) -> None:
+    with suppress(RuntimeError):  # the reader is gone, and its loop is closed
+        loop.call_soon_threadsafe(arrived.set_result, None)

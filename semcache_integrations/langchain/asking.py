@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from functools import lru_cache
+from inspect import signature
+from typing import Any, Generic, TypeVar
 
 from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationChunk
 
@@ -106,3 +108,13 @@ class Desk(Generic[R, C]):
     def ashared(self, key: HashKey | None, source: Callable[[], AsyncIterator[C]]) -> AsyncIterator[C]:
         """Async twin of `shared`."""
         return source() if key is None else self._streams.aread(key, source)
+
+
+def accepted(hook: Any, run_manager: Any) -> dict[str, Any]:  # Any: LangChain's internals
+    """Return the run manager as an argument, where a model's own code takes one."""
+    return {"run_manager": run_manager} if _takes_manager(hook.__func__) else {}
+
+
+@lru_cache(maxsize=256)
+def _takes_manager(hook: Any) -> bool:  # Any: a function
+    return "run_manager" in signature(hook).parameters

@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import lru_cache, partial
-from inspect import signature
+from functools import partial
 from typing import Any, ClassVar
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -21,7 +20,7 @@ from langchain_core.rate_limiters import BaseRateLimiter
 
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
-from semcache_integrations.langchain.asking import Desk
+from semcache_integrations.langchain.asking import Desk, accepted
 from semcache_integrations.langchain.chunks import chunks_of, own_copy, sum_of, told
 from semcache_integrations.langchain.identity import as_its_base, chat_model_string, prompt_of
 
@@ -54,7 +53,7 @@ class CachingChat:
         def ask() -> ChatResult:
             self._await_turn()
             inner = self._inner()
-            about = _accepted(inner._generate, run_manager)  # noqa: SLF001 - the hook of every chat model
+            about = accepted(inner._generate, run_manager)  # noqa: SLF001 - the hook of every chat model
             result: ChatResult = inner._generate(messages, stop=stop, **about, **arguments)  # noqa: SLF001 - as above
             if request is not None:
                 self.semcache_desk.answers.keep(request, _told(result))
@@ -71,7 +70,7 @@ class CachingChat:
         async def ask() -> ChatResult:
             await self._aawait_turn()
             inner = self._inner()
-            about = _accepted(inner._agenerate, run_manager)  # noqa: SLF001 - as in _generate
+            about = accepted(inner._agenerate, run_manager)  # noqa: SLF001 - as in _generate
             result: ChatResult = await inner._agenerate(messages, stop=stop, **about, **arguments)  # noqa: SLF001 - as in _generate
             if request is not None:
                 await self.semcache_desk.answers.akeep(request, _told(result))
@@ -218,14 +217,4 @@ async def _astreamed(
 
 def _without_manager(hook: Any, arguments: dict[str, Any]) -> dict[str, Any]:  # Any: as above
     rest = {name: value for name, value in arguments.items() if name != "run_manager"}
-    return {**rest, **_accepted(hook, arguments.get("run_manager"))}
-
-
-def _accepted(hook: Any, run_manager: Any) -> dict[str, Any]:  # Any: as above
-    """Return the run manager as an argument, where a model's own code takes one."""
-    return {"run_manager": run_manager} if _takes_manager(hook.__func__) else {}
-
-
-@lru_cache(maxsize=256)
-def _takes_manager(hook: Any) -> bool:  # Any: a function
-    return "run_manager" in signature(hook).parameters
+    return {**rest, **accepted(hook, arguments.get("run_manager"))}

@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 
+from semcache_integrations.context import surroundings
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import split
-from semcache_integrations.langchain.asking import Desk
+from semcache_integrations.langchain.asking import Desk, accepted
 from semcache_integrations.langchain.identity import as_its_base, text_model_string
 
 TextDesk = Desk[LLMResult, GenerationChunk]
@@ -42,13 +43,15 @@ class CachingText:
         asking = {prompt: self._asked(prompt, stop, arguments) for prompt in prompts}
 
         def ask(missing: list[str]) -> LLMResult:
-            result: LLMResult = self._inner()._generate(  # noqa: SLF001 - the hook of every text model
-                missing, stop=stop, run_manager=run_manager, **arguments
-            )
+            inner = self._inner()
+            about = accepted(inner._generate, run_manager)  # noqa: SLF001 - the hook of every text model
+            result: LLMResult = inner._generate(missing, stop=stop, **about, **arguments)  # noqa: SLF001 - as above
             for request, answer in _worth_keeping(missing, asking, result):
                 self.semcache_desk.answers.keep(request, answer)
             return result
 
+        if _unknown(asking):
+            return ask(prompts)
         only = asking[prompts[0]] if len(asking) == 1 else None
         if only is not None:
             result = self.semcache_desk.once(only, _result, lambda: ask(prompts[:1]))
@@ -65,13 +68,15 @@ class CachingText:
         asking = {prompt: self._asked(prompt, stop, arguments) for prompt in prompts}
 
         async def ask(missing: list[str]) -> LLMResult:
-            result: LLMResult = await self._inner()._agenerate(  # noqa: SLF001 - as in _generate
-                missing, stop=stop, run_manager=run_manager, **arguments
-            )
+            inner = self._inner()
+            about = accepted(inner._agenerate, run_manager)  # noqa: SLF001 - as in _generate
+            result: LLMResult = await inner._agenerate(missing, stop=stop, **about, **arguments)  # noqa: SLF001 - as in _generate
             for request, answer in _worth_keeping(missing, asking, result):
                 await self.semcache_desk.answers.akeep(request, answer)
             return result
 
+        if _unknown(asking):
+            return await ask(prompts)
         only = asking[prompts[0]] if len(asking) == 1 else None
         if only is not None:
             result = await self.semcache_desk.aonce(only, _result, lambda: ask(prompts[:1]))
@@ -92,7 +97,7 @@ class CachingText:
             key = None if request is None else desk.answers.cache.identity(request)
             chunks = desk.shared(key, partial(self._upstream, request, prompt, {"stop": stop, **arguments}))
         for chunk in chunks:
-            mine = chunk.model_copy()
+            mine = _own(chunk)
             if run_manager is not None:
                 run_manager.on_llm_new_token(mine.text, chunk=mine)
             yield mine
@@ -109,7 +114,7 @@ class CachingText:
             key = None if request is None else desk.answers.cache.identity(request)
             chunks = desk.ashared(key, partial(self._aupstream, request, prompt, {"stop": stop, **arguments}))
         async for chunk in chunks:
-            mine = chunk.model_copy()
+            mine = _own(chunk)
             if run_manager is not None:
                 await run_manager.on_llm_new_token(mine.text, chunk=mine)
             yield mine
@@ -177,6 +182,11 @@ class CachingText:
         return as_its_base(self, self.semcache_base)
 
 
+def _unknown(asking: Mapping[str, CacheRequest | None]) -> bool:
+    """Whether the cache has no say in any of it: then equal prompts are asked as often as they are there."""
+    return surroundings.get().mode == "bypass" or not any(asking.values())
+
+
 def _result(answer: Sequence[Generation]) -> LLMResult:
     return LLMResult(generations=[list(answer)])
 
@@ -185,7 +195,7 @@ def _for_all(
     prompts: Sequence[str], answers: Mapping[str, Sequence[Generation] | None], told: LLMResult
 ) -> LLMResult:
     """Return one answer for each prompt; what was told about the call is about those that were asked."""
-    generations = [[one.model_copy() for one in answers[prompt] or ()] for prompt in prompts]
+    generations = [[_own(one) for one in answers[prompt] or ()] for prompt in prompts]
     return LLMResult(generations=generations, llm_output=told.llm_output or {})
 
 
@@ -196,6 +206,12 @@ def _worth_keeping(
         request = asking[prompt]
         if request is not None:
             yield request, [_plain(one) for one in answer]
+
+
+def _own(said: Any) -> Any:  # Any: a Generation or a chunk, as LangChain types what an LLMResult holds
+    """Return a copy for one of several who were answered the same: what is done to it is done to no other."""
+    info = said.generation_info
+    return said.model_copy(update={"generation_info": dict(info)}) if info else said.model_copy()
 
 
 def _plain(answer: Any) -> Generation:  # Any: as LangChain types what an LLMResult holds
