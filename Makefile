@@ -5,7 +5,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types layers unit bench clean
+# LangChain as old as pyproject.toml allows, in an environment of its own.
+OLDEST := .venv-oldest
+OLDEST_CORE = $(shell sed -n 's/^langchain = \["langchain-core>=\([0-9.]*\),.*/\1/p' pyproject.toml)
+
+.PHONY: help demo test check lint types layers unit oldest bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -13,7 +17,7 @@ help: ## Show this list
 demo: $(READY) ## Answer 600 real questions through LangChain and LiteLLM, and show what the cache did
 	@$(BIN)/semcache demo
 
-test: check unit ## Everything that CI runs
+test: check unit oldest ## Everything that CI runs
 
 check: lint types layers ## Style, types and layers
 
@@ -33,12 +37,16 @@ unit: $(READY)
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='semcache_integrations/core/*'
 
+oldest: $(OLDEST)/.ready ## Run LangChain's part of the tests with the oldest langchain-core that we support
+	@echo "Running tests/langchain with langchain-core $(OLDEST_CORE), the oldest that pyproject.toml allows…"
+	$(OLDEST)/bin/pytest --numprocesses auto tests/langchain
+
 bench: $(READY) ## Time every tier beside its peers, in one run, and print the ratios
 	$(BIN)/pip install --quiet --group bench
 	$(BIN)/pytest tests/benchmarks -m bench --benchmark-columns=median,min,ops --benchmark-sort=name
 
-clean: ## Remove the environment and everything that was generated
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* .import_linter_cache .benchmarks dist
+clean: ## Remove the environments and everything that was generated
+	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* .import_linter_cache .benchmarks dist
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 10) else f"Python 3.10+ is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 …")'
@@ -47,4 +55,11 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
 	@$(BIN)/semcache model install
+	@touch $@
+
+$(OLDEST)/.ready: pyproject.toml
+	@echo "Making $(OLDEST) and installing langchain-core $(OLDEST_CORE) into it (a minute, once)…"
+	@$(PYTHON) -m venv --clear $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --quiet --upgrade pip
+	@$(OLDEST)/bin/python -m pip install --quiet --editable '.[agents,offline,server]' --group langchain 'langchain-core==$(OLDEST_CORE)'
 	@touch $@
