@@ -57,8 +57,8 @@ def test_explain_says_what_a_look_up_in_the_block_would_do(filled):
 
 def test_calls_in_such_a_block_are_not_joined_with_calls_outside_it(cache):
     with cache.scope(without_vetoes=["number"]):
-        assert cache._identity(ONE) is None
-    assert cache._identity(ONE) is not None
+        assert cache.identity(ONE) is None
+    assert cache.identity(ONE) is not None
 
 
 @pytest.mark.parametrize(
