@@ -28,7 +28,7 @@ def shared_or_new(
         return SemanticCache(**settings)
     if not isinstance(cache, SemanticCache):
         raise ConfigurationError(
-            f"cache= is a ready SemanticCache, not a {type(cache).__name__}; settings go in as keywords"
+            f"cache= takes a ready SemanticCache, not {type(cache).__name__}; settings go in as keywords, such as path="
         )
     if settings:
         raise ConfigurationError(f"a ready cache has its settings: drop cache=, or {', '.join(settings)}")
@@ -221,7 +221,10 @@ class SemanticCache(CacheAside, Closing):
         older_than_s: float | None,
     ) -> Selector:
         if all(given is None for given in (entry_id, namespace, tag, model, tenant, older_than_s)):
-            raise ConfigurationError("invalidate() needs a condition; clear() deletes everything")
+            raise ConfigurationError(
+                "invalidate() needs a condition: entry_id, namespace, tag, model, tenant or older_than_s; "
+                "clear() deletes everything"
+            )
         if "" in (entry_id, namespace, tag, model, tenant):
             raise ConfigurationError("an empty condition would select everything; clear() deletes everything")
         return Selector(

@@ -266,9 +266,12 @@ def _explain(error: ValidationError, said_by_environment: Collection[str]) -> st
     return "\n".join(lines)
 
 
+_BARE_THRESHOLDS = frozenset({"threshold", "score_threshold", "similarity", "distance_threshold"})
+
+
 def _suggest(name: str) -> str:
     known = sorted(CacheConfig.model_fields)
-    meant = get_close_matches(name, known, 1)
+    meant = ["similarity_threshold"] if name in _BARE_THRESHOLDS else get_close_matches(name, known, 1)
     return (
         f"no such setting; is {meant[0]} meant?"
         if meant

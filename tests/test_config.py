@@ -19,6 +19,7 @@ from semcache_integrations.core.errors import ConfigurationError
             {"similarity_treshold": 0.9},
             "similarity_treshold: no such setting; is similarity_threshold meant?",
         ),
+        ({"threshold": 0.9}, "is similarity_threshold meant?"),
         ({"colour": "red"}, "no such setting; there are: .*similarity_threshold"),
         ({"rejection_threshold": 0.5}, "must be at least similarity_threshold"),
         ({"path": "a", "url": "http://b"}, "not both"),

@@ -54,6 +54,19 @@ class Replay:
             )
 
 
+def checked(replay: object) -> Replay:
+    """Return the replay.
+
+    Raises:
+        ConfigurationError: it is something else, such as the name of a strategy.
+    """
+    if not isinstance(replay, Replay):
+        raise ConfigurationError(
+            f"replay= is a ReplayConfig, such as ReplayConfig('words', 3), not {replay!r}"
+        )
+    return replay
+
+
 def split(text: str, replay: Replay) -> Iterator[str]:
     """Cut `text` into chunks that join to `text`; an empty text has none."""
     start = 0

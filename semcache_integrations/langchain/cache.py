@@ -11,9 +11,10 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from langchain_core.caches import BaseCache
-from langchain_core.load import dumps
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import HumanMessage, convert_to_messages
 from langchain_core.outputs import Generation
+from langchain_core.prompt_values import PromptValue
 
 from semcache_integrations import context
 from semcache_integrations.cache import SemanticCache, shared_or_new
@@ -23,6 +24,7 @@ from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.explanation import Explanation
 from semcache_integrations.langchain.answers import Answers
 from semcache_integrations.langchain.envelope import NO_USAGE, HitUsage
+from semcache_integrations.langchain.identity import prompt_of
 from semcache_integrations.langchain.prompts import CHAT_DIALECT
 from semcache_integrations.stats import CacheStats
 
@@ -143,35 +145,51 @@ class LangChainSemanticCache(BaseCache, Closing):
     # -- the engine -------------------------------------------------------------------------------
 
     def stats(self) -> CacheStats:
-        """See `SemanticCache.stats`."""
+        """Return the counts and latencies so far; a table in a notebook and for `rich.print`."""
         return self.cache.stats()
 
     def invalidate(
         self, entry_id: str | None = None, **conditions: Any
     ) -> int:  # Any: SemanticCache checks them
-        """See `SemanticCache.invalidate`; `entry_id` is in every hit's `response_metadata["semcache"]`."""
+        """Delete the entries that meet every condition given; return how many there were.
+
+        Args:
+            entry_id: One entry; the id is in every hit's `response_metadata["semcache"]`.
+            **conditions: `tag`, `model`, `tenant`, `older_than_s`, `namespace`: see `SemanticCache.invalidate`.
+        """
         return self.cache.invalidate(entry_id, **conditions)
 
     async def ainvalidate(self, entry_id: str | None = None, **conditions: Any) -> int:  # Any: as above
         """Async twin of `invalidate`."""
         return await self.cache.ainvalidate(entry_id, **conditions)
 
-    def explain(self, prompt: str | Sequence[BaseMessage], llm_string: str | None = None) -> Explanation:
+    def explain(self, prompt: LanguageModelInput, llm_string: str | None = None) -> Explanation:
         """Show what a look-up would see: every candidate with its similarity and the verdict on it.
 
+        It is a table in a notebook and for `rich.print`.
+
         Args:
-            prompt: Messages, or the text of one human message (for a text model: its prompt).
+            prompt: What `model.invoke` takes: messages, or the text of one human message (for a text model: its
+                prompt).
             llm_string: Which model is asked, as LangChain says it; None means the one that asked last.
 
         Raises:
+            ConfigurationError: no model has asked yet.
             BackendError: the embedder or the store failed.
             UnkeyableError: the request has no canonical form.
         """
         about, dialect = (llm_string, CHAT_DIALECT) if llm_string is not None else self.answers.latest
+        if not about and llm_string is None:
+            raise ConfigurationError(
+                "no model has asked this cache yet: call one first, or give its llm_string"
+            )
         if not isinstance(prompt, str):
-            prompt = dumps(list(prompt))
+            messages = (
+                prompt.to_messages() if isinstance(prompt, PromptValue) else convert_to_messages(prompt)
+            )
+            prompt = prompt_of(messages)
         elif dialect == CHAT_DIALECT and not prompt.startswith("[{"):
-            prompt = dumps([HumanMessage(prompt)])
+            prompt = prompt_of([HumanMessage(prompt)])
         return self.cache.explain(self.answers.request(prompt, about))
 
     def close(self) -> None:

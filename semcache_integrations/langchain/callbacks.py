@@ -14,7 +14,7 @@ from langchain_core.messages import get_buffer_string
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 from semcache_integrations.core.errors import ConfigurationError
-from semcache_integrations.core.replay import Replay
+from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.langchain.chunks import chunks_of
 
 _WORDS = Replay()
@@ -67,7 +67,7 @@ class StreamReplayHandler(BaseCallbackHandler):
                 f"StreamReplayHandler wraps callback handlers: StreamReplayHandler(handler, …), not {', '.join(wrong) or 'none'}"
             )
         self.handlers = handlers
-        self.replay = replay
+        self.replay = checked(replay)
         self._streamed: set[UUID] = set()
 
     def on_llm_new_token(

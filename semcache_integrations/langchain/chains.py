@@ -58,8 +58,8 @@ def cache_runnable(
     made = _rewritten(chain, wrapped)
     if not found:
         raise ConfigurationError(
-            f"there is no model to be found in this {type(chain).__name__}: wrap it with with_semantic_cache() before "
-            "it goes into a function"
+            f"there is no model to be found in this {type(chain).__name__}: wrap the model with with_semantic_cache() "
+            "before the chain is built from it"
         )
     return cast("R", made)
 

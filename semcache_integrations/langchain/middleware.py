@@ -17,7 +17,7 @@ except ImportError as error:
         "caching inside agents needs langchain 1.0: pip install 'semcache-integrations[agents]'"
     ) from error
 
-from semcache_integrations.core.replay import Replay
+from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.langchain.wrapping import CacheLike, adapter_for, with_semantic_cache
 
 _WORDS = Replay()
@@ -56,7 +56,7 @@ class SemanticCacheAgentMiddleware(AgentMiddleware[Any, Any, Any]):  # Any: agen
     ) -> None:
         super().__init__()
         self.cache = adapter_for(cache, settings)
-        self._replay = replay
+        self._replay = checked(replay)
         self._when = when
 
     def wrap_model_call(

@@ -9,16 +9,18 @@ from __future__ import annotations
 import threading
 import uuid
 import weakref
+from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.runnables import Runnable
+from pydantic import BaseModel
 
 from semcache_integrations.cache import SemanticCache
 from semcache_integrations.core.errors import ConfigurationError
-from semcache_integrations.core.replay import Replay
+from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.langchain.asking import Desk
 from semcache_integrations.langchain.cache import LangChainSemanticCache
 from semcache_integrations.langchain.identity import as_its_base
@@ -51,7 +53,7 @@ def with_semantic_cache(model: M, cache: CacheLike = None, *, replay: Replay = _
         model: A chat model or a text model; it is left as it is.
         cache: Where answers are kept; None takes the one of `set_llm_cache` if it is ours, else makes one.
         replay: Into which chunks a stored answer is cut when it is streamed.
-        **settings: Of a new `LangChainSemanticCache`.
+        **settings: Of a new `LangChainSemanticCache`, such as `path=`, `similarity_threshold=` or `tenant=`.
 
     Raises:
         ConfigurationError: it is no model, or the settings cannot work.
@@ -60,7 +62,7 @@ def with_semantic_cache(model: M, cache: CacheLike = None, *, replay: Replay = _
         raise ConfigurationError(_no_model(model))
     plain = without_semantic_cache(model)
     adapter = adapter_for(cache, settings)
-    return cast("M", _made(_class_of(type(plain), adapter, replay), plain.model_copy()))
+    return cast("M", _made(_class_of(type(plain), adapter, checked(replay)), plain.model_copy()))
 
 
 def without_semantic_cache(model: M) -> M:
@@ -76,12 +78,30 @@ def without_semantic_cache(model: M) -> M:
 
 
 def semantic_cache_of(model: object) -> LangChainSemanticCache | None:
-    """Return the cache that a model asks by itself, or None."""
-    return _adapter_of(type(model)) if isinstance(model, (CachingChat, CachingText)) else None
+    """Return the cache that a model asks by itself, or the first such model in a chain; None if there is none."""
+    if isinstance(model, (CachingChat, CachingText)):
+        return _adapter_of(type(model))
+    return next(filter(None, map(semantic_cache_of, _parts(model))), None)
+
+
+def _parts(chain: object) -> Iterable[object]:
+    if isinstance(chain, (list, tuple)):
+        return chain
+    if type(chain) is dict:
+        return chain.values()
+    is_chain = isinstance(chain, Runnable) and isinstance(chain, BaseModel)
+    return vars(chain).values() if is_chain and not isinstance(chain, (BaseChatModel, BaseLLM)) else ()
 
 
 def _no_model(given: object) -> str:
-    what = f"with_semantic_cache takes a chat model or a text model, not a {type(given).__name__}"
+    what = "with_semantic_cache takes a chat model or a text model, not"
+    if isinstance(given, type):
+        return f"{what} the class {given.__name__}: make an instance of it"
+    if isinstance(given, str):
+        return f"{what} a str: make the model first, with its class or init_chat_model()"
+    what = f"{what} a {type(given).__name__}"
+    if type(given).__name__ == "_ConfigurableModel":
+        return f"{what}, which makes a new model at each call: name the model in init_chat_model(), or use set_llm_cache()"
     if isinstance(given, Runnable):
         return f"{what}: wrap the model before .bind_tools(), .with_structured_output() or |, or use cache_runnable()"
     return what

@@ -188,3 +188,15 @@ def test_an_error_is_handed_on(adapter):
 def test_what_is_no_handler_is_refused(handlers):
     with pytest.raises(ConfigurationError, match="StreamReplayHandler wraps callback handlers"):
         StreamReplayHandler(*handlers)
+
+
+def test_the_middleware_refuses_a_replay_that_is_none():
+    with pytest.raises(ConfigurationError, match=r"such as ReplayConfig\('words', 3\), not 'words'"):
+        SemanticCacheAgentMiddleware(hash_only=True, replay="words")
+
+
+def test_a_model_that_is_made_at_each_call_is_refused_with_the_way_out():
+    from langchain.chat_models import init_chat_model
+
+    with pytest.raises(ConfigurationError, match=r"name the model in init_chat_model\(\)"):
+        with_semantic_cache(init_chat_model(configurable_fields=("model",)), hash_only=True)

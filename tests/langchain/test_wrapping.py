@@ -10,9 +10,11 @@ import weakref
 import pytest
 from doubles.langchain_calls import CountingChat, StreamingChat
 from langchain_anthropic import ChatAnthropic
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.globals import set_llm_cache
 from langchain_core.load import dumpd
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import HumanMessage, convert_to_messages
+from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, RunnableLambda
 from langchain_openai import ChatOpenAI
 
@@ -21,6 +23,7 @@ from semcache_integrations.core.replay import Replay
 from semcache_integrations.langchain import (
     LangChainSemanticCache,
     ReplayConfig,
+    StreamReplayHandler,
     cache_runnable,
     semantic_cache_of,
     with_semantic_cache,
@@ -193,12 +196,48 @@ def test_one_class_is_made_for_one_cache_and_way_of_replay(kept):
 def test_what_is_no_model_is_refused_with_the_way_out(kept):
     with pytest.raises(ConfigurationError, match=r"before \.bind_tools.*or use cache_runnable"):
         with_semantic_cache(CountingChat().bind(stop=["x"]), kept)
-    with pytest.raises(ConfigurationError, match=r"not a str$"):
+    with pytest.raises(ConfigurationError, match=r"not a str: make the model first"):
         with_semantic_cache("gpt-5", kept)
+    with pytest.raises(ConfigurationError, match=r"not the class CountingChat: make an instance"):
+        with_semantic_cache(CountingChat, kept)
     with pytest.raises(ConfigurationError, match="a ready cache has its settings: drop hash_only"):
         with_semantic_cache(CountingChat(), kept, hash_only=True)
-    with pytest.raises(ConfigurationError, match="cache= is"):
+    with pytest.raises(ConfigurationError, match="cache= takes a ready SemanticCache, not dict"):
         with_semantic_cache(CountingChat(), {})
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda replay: with_semantic_cache(CountingChat(), hash_only=True, replay=replay),
+        lambda replay: cache_runnable(CountingChat() | str, hash_only=True, replay=replay),
+        lambda replay: StreamReplayHandler(BaseCallbackHandler(), replay=replay),
+    ],
+)
+def test_a_replay_that_is_none_is_refused_before_a_stream_could_fail_of_it(made):
+    with pytest.raises(ConfigurationError, match=r"such as ReplayConfig\('words', 3\), not 'words'"):
+        made("words")
+
+
+# -- the cache behind a model ------------------------------------------------------------------------------
+
+
+def test_the_cache_of_a_model_is_found_inside_a_chain(kept):
+    wrapped = with_semantic_cache(CountingChat(), kept)
+    for kind, chain in chains(wrapped).items():
+        assert semantic_cache_of(chain) is kept, kind
+    for kind, chain in chains(CountingChat()).items():
+        assert semantic_cache_of(chain) is None, kind
+
+
+def test_explain_takes_what_a_model_takes(kept):
+    asked = [("system", "Be brief."), ("user", "Where is order 48120?")]
+    with pytest.raises(ConfigurationError, match="no model has asked this cache yet"):
+        kept.explain(asked)
+    wrapped = with_semantic_cache(CountingChat(), kept)
+    wrapped.invoke(asked)
+    for form in (asked, ChatPromptTemplate.from_messages(asked).invoke({}), convert_to_messages(asked)):
+        assert kept.explain(form).served.text == "Where is order 48120?"
 
 
 # -- chains ------------------------------------------------------------------------------------------------
