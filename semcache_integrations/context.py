@@ -59,7 +59,7 @@ def scope(
     whose = outer.tenant if tenant is None else tenant_name(tenant)
     without = outer.without_vetoes | guards.known(without_vetoes)
     inner = replace(outer, tags=(*outer.tags, *labels(tags)), tenant=whose, without_vetoes=without)
-    with _set(inner):
+    with as_it_was(inner):
         yield
 
 
@@ -89,20 +89,21 @@ def labels(tags: Iterable[str]) -> tuple[str, ...]:
 @contextmanager
 def bypass() -> Iterator[None]:
     """Let the calls in the block neither read nor write the cache."""
-    with _set(replace(surroundings.get(), mode="bypass")):
+    with as_it_was(replace(surroundings.get(), mode="bypass")):
         yield
 
 
 @contextmanager
 def refresh() -> Iterator[None]:
     """Let the calls in the block go upstream and overwrite what is cached."""
-    with _set(replace(surroundings.get(), mode="refresh")):
+    with as_it_was(replace(surroundings.get(), mode="refresh")):
         yield
 
 
 @contextmanager
-def _set(value: Surroundings) -> Iterator[None]:
-    token = surroundings.set(value)
+def as_it_was(said: Surroundings) -> Iterator[None]:
+    """Let what runs in the block belong to whom it belonged when it was begun."""
+    token = surroundings.set(said)
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ from litellm.caching.caching import Cache, CacheMode
 from litellm.types.caching import LiteLLMCacheType
 
 from semcache_integrations.cache import SemanticCache, shared_or_new
-from semcache_integrations.context import Surroundings, tenant_name
+from semcache_integrations.context import Surroundings, as_it_was, tenant_name
 from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Lookup
 from semcache_integrations.core.replay import Replay, Strategy
@@ -32,7 +32,6 @@ from semcache_integrations.litellm.ticket import (
     LastServed,
     Ticket,
     Tickets,
-    as_it_was,
     is_subsequence,
     unchanged,
 )

@@ -11,8 +11,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from typing_extensions import Self
 
@@ -127,16 +126,6 @@ def is_subsequence(inputs: object, asked: object) -> bool:
         )  # LiteLLM notes texts as turns
         for item in (inputs if isinstance(inputs, list) else [inputs])
     )
-
-
-@contextmanager
-def as_it_was(said: Surroundings) -> Iterator[None]:
-    """Let the block's calls belong to whom the call belonged when it began."""
-    token = surroundings.set(said)
-    try:
-        yield
-    finally:
-        surroundings.reset(token)
 
 
 def _call(arguments: Mapping[str, object]) -> tuple[object, object]:
