@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from semcache_integrations.core.acceptance import group_of, is_fresh
 from semcache_integrations.core.flow import Ask
 from semcache_integrations.core.models import CacheEntry, Verdict
-from semcache_integrations.tables import html_table
+from semcache_integrations.tables import html_table, text_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -89,6 +89,9 @@ class Explanation:
         for row in self.rows():
             table.add_row(*(escape(cell) for cell in row))
         return table
+
+    def __str__(self) -> str:
+        return text_table("\n".join((self._title(), *self.notes)), _COLUMNS, self.rows())
 
     def _repr_html_(self) -> str:
         return html_table("\n".join((self._title(), *self.notes)), _COLUMNS, self.rows())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 from semcache_integrations.core.models import Hit, Lookup, MissReason
-from semcache_integrations.tables import html_table
+from semcache_integrations.tables import html_table, text_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -87,15 +87,21 @@ class CacheStats:
     def __rich__(self) -> Table:
         from rich.table import Table
 
-        table = Table(title=f"semantic cache: {self.hit_rate:.1%} of {self.lookups:,} look-ups answered")
+        table = Table(title=f"semantic cache: {self._title()}")
         for column in _COLUMNS:
             table.add_column(column, justify="left" if column == _COLUMNS[0] else "right")
         for row in self.rows():
             table.add_row(*row)
         return table
 
+    def __str__(self) -> str:
+        return text_table(self._title(), _COLUMNS, self.rows())
+
     def _repr_html_(self) -> str:
-        return html_table(f"{self.hit_rate:.1%} of {self.lookups:,} look-ups answered", _COLUMNS, self.rows())
+        return html_table(self._title(), _COLUMNS, self.rows())
+
+    def _title(self) -> str:
+        return f"{self.hit_rate:.1%} of {self.lookups:,} look-ups answered"
 
 
 _MILLISECOND_US = 1_000

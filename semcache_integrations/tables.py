@@ -1,4 +1,4 @@
-"""How a table looks in a notebook: every cell escaped, no style of its own."""
+"""How a table looks in a notebook, every cell escaped, and as plain text, every column as wide as its widest cell."""
 
 from __future__ import annotations
 
@@ -14,3 +14,11 @@ def html_table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str
     )
     title = "<br>".join(map(html.escape, caption.splitlines()))
     return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def text_table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table for `print`, which needs no library."""
+    lines = [tuple(columns), *(tuple(cell.replace("\n", " ") for cell in row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return "\n".join((caption, *padded))

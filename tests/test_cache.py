@@ -426,6 +426,12 @@ def test_stats_and_explanations_are_tables_in_terminals_and_notebooks(cache):
     assert "<b>this" not in explained._repr_html_()
     assert "&lt;b&gt;this" in explained._repr_html_()
     assert "<td>hash</td><td>1</td>" in cache.stats()._repr_html_()
+    assert str(explained).splitlines()[1].split()[:3] == ["question", "similarity", "score"]
+    assert "is <b>this</b> [bold]safe[/bold] text" in str(explained)
+    assert [line.split()[:2] for line in str(cache.stats()).splitlines()[1:3]] == [
+        ["tier", "look-ups"],
+        ["hash", "1"],
+    ]
 
 
 def test_explaining_shows_candidates_and_changes_nothing(cache, do):

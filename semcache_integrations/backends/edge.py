@@ -218,7 +218,7 @@ class EdgeStore(Store):
                 "fork with a path= of its own, or run a Qdrant server and pass url="
             )
         if handle.shard is None:
-            raise StoreError("this store is closed")
+            raise StoreError("this store is closed: make a new cache")
         return handle.shard
 
     def _write(self, operation: qe.UpdateOperation, least_free: int) -> None:

@@ -222,12 +222,12 @@ class QdrantStore(Store):
 
     def _client_for_sync(self) -> QdrantClient:
         if self._closed:
-            raise StoreError("this store is closed")
+            raise StoreError("this store is closed: make a new cache")
         return self._client or self._connections().sync()
 
     async def _client_for_async(self) -> AsyncQdrantClient | None:
         if self._closed:
-            raise StoreError("this store is closed")
+            raise StoreError("this store is closed: make a new cache")
         if self._client is not None:
             return self._async_client
         return await self._connections().of_this_loop()

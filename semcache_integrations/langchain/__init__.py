@@ -18,17 +18,19 @@ from semcache_integrations.lazy import lazily
 if TYPE_CHECKING:
     from semcache_integrations.langchain.callbacks import StreamReplayHandler
     from semcache_integrations.langchain.chains import cache_runnable
-    from semcache_integrations.langchain.middleware import SemanticCacheAgentMiddleware
+    from semcache_integrations.langchain.middleware import (
+        SemanticCacheAgentMiddleware as SemanticCacheAgentMiddleware,
+    )
     from semcache_integrations.langchain.wrapping import (
         semantic_cache_of,
         with_semantic_cache,
         without_semantic_cache,
     )
 
+# SemanticCacheAgentMiddleware needs the extra `agents`: `import *` must not.
 __all__ = [
     "LangChainSemanticCache",
     "ReplayConfig",
-    "SemanticCacheAgentMiddleware",
     "StreamReplayHandler",
     "cache_runnable",
     "semantic_cache_of",

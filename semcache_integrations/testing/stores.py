@@ -88,7 +88,7 @@ class MemoryStore(Store):
 
     def _open(self) -> dict[str, tuple[CacheEntry, list[float] | None]]:
         if self._closed:
-            raise StoreError("this store is closed")
+            raise StoreError("this store is closed: make a new cache")
         return self._points
 
     def _unit(self, vector: Vector) -> list[float]:
