@@ -25,6 +25,7 @@ from semcache_integrations.langchain.asking import Desk
 from semcache_integrations.langchain.cache import LangChainSemanticCache
 from semcache_integrations.langchain.identity import as_its_base
 from semcache_integrations.langchain.model import LIMITER, CachingChat
+from semcache_integrations.langchain.streams import BelongingStreams
 from semcache_integrations.langchain.text_model import CachingText
 
 M = TypeVar("M", bound="BaseChatModel | BaseLLM")
@@ -137,7 +138,7 @@ def _new_class(base: type[Any], adapter: LangChainSemanticCache, replay: Replay)
     about = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
     hooks = {"model_post_init": _model_post_init, "__reduce__": _reduce, "__reduce_ex__": _reduce_ex}
     metaclass: Any = type(base)
-    made = metaclass(base.__name__, (mixin, base), {**about, **hooks})
+    made = metaclass(base.__name__, (mixin, BelongingStreams, base), {**about, **hooks})
     # Set afterwards: inside the class, pydantic would take them for fields.
     made.semcache_base, made.semcache_desk = base, Desk(adapter.answers, replay)
     made.semcache_adapter = adapter
