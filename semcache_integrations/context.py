@@ -59,7 +59,7 @@ def scope(
     whose = outer.tenant if tenant is None else tenant_name(tenant)
     without = outer.without_vetoes | guards.known(without_vetoes)
     inner = replace(outer, tags=(*outer.tags, *labels(tags)), tenant=whose, without_vetoes=without)
-    with _set(inner):
+    with within(inner):
         yield
 
 
@@ -89,19 +89,20 @@ def labels(tags: Iterable[str]) -> tuple[str, ...]:
 @contextmanager
 def bypass() -> Iterator[None]:
     """Let the calls in the block neither read nor write the cache."""
-    with _set(replace(surroundings.get(), mode="bypass")):
+    with within(replace(surroundings.get(), mode="bypass")):
         yield
 
 
 @contextmanager
 def refresh() -> Iterator[None]:
     """Let the calls in the block go upstream and overwrite what is cached."""
-    with _set(replace(surroundings.get(), mode="refresh")):
+    with within(replace(surroundings.get(), mode="refresh")):
         yield
 
 
 @contextmanager
-def _set(value: Surroundings) -> Iterator[None]:
+def within(value: Surroundings) -> Iterator[None]:
+    """Let just this hold for the calls in the block, whatever holds around it."""
     token = surroundings.set(value)
     try:
         yield

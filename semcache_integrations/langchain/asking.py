@@ -6,7 +6,7 @@ answer, and a stream is whole when its source has come to its end, not when its 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import signature
@@ -112,7 +112,15 @@ class Desk(Generic[R, C]):
 
 def accepted(hook: Any, run_manager: Any) -> dict[str, Any]:  # Any: LangChain's internals
     """Return the run manager as an argument, where a model's own code takes one."""
-    return {"run_manager": run_manager} if _takes_manager(hook.__func__) else {}
+    function = getattr(hook, "__func__", None)
+    takes = _takes_manager(function) if function else "run_manager" in signature(hook).parameters
+    return {"run_manager": run_manager} if takes else {}
+
+
+def wants_several(model: Any, arguments: Mapping[str, Any]) -> bool:  # Any: as above
+    """Whether a call asks for several answers: what it streams is one of them, or all mixed up."""
+    wanted = arguments.get("n", getattr(model, "n", None))
+    return isinstance(wanted, int) and wanted > 1
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,8 @@ that is to be answered with, and the arguments of a call of a text model (langch
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -48,7 +49,10 @@ def chat_model_string(model: BaseChatModel, stop: list[str] | None, arguments: M
         stop: Of the call.
         arguments: The others of the call.
     """
-    return _string(_Call(model, {**arguments, "stop": stop}))
+    asked = {**arguments, "stop": stop}
+    if not model.is_lc_serializable():  # what it says of itself is its own code, which may look anywhere
+        return str(model._get_llm_string(**_with_schemas(asked)))  # noqa: SLF001 - LangChain's own key
+    return _string(_Call(model, asked))
 
 
 def text_model_string(model: BaseLLM, stop: list[str] | None, arguments: Mapping[str, Any]) -> str:
@@ -77,8 +81,7 @@ class _Call:
     def __init__(self, model: BaseChatModel, arguments: Mapping[str, Any]) -> None:
         self.model: BaseChatModel | None = model
         self.arguments = arguments
-        settings = [(name, _still(value)) for name, value in vars(model).items() if name != _MEMO]
-        self.state = (type(model), *settings, *((name, _still(value)) for name, value in arguments.items()))
+        self.state = (*_parts(model), *((name, _still(value)) for name, value in arguments.items()))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Call) and self.state == other.state
@@ -88,25 +91,44 @@ class _Call:
 
 
 class _Same:
-    """Stands for one object, which lives as long as this does, so that no other can take its address."""
+    """Stands for one object as long as that lives, and then for none, though another may take its address.
 
-    __slots__ = ("value",)
+    It keeps nothing alive: what a model holds may be a client, or the weights themselves.
+    """
+
+    __slots__ = ("address", "alive")
 
     def __init__(self, value: object) -> None:
-        self.value = value
+        self.address = id(value)
+        try:
+            self.alive: Callable[[], object] = weakref.ref(value)
+        except TypeError:  # equal to nothing, then
+            self.alive = _gone
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
+        return isinstance(other, _Same) and self.alive() is not None and self.alive() is other.alive()
 
     def __hash__(self) -> int:
-        return id(self.value)
+        return self.address
+
+
+def _gone() -> None:
+    return None
+
+
+def _parts(model: BaseModel) -> tuple[object, ...]:
+    """Return a picture of all that a model holds, whether its repr shows it or not."""
+    held = {**vars(model), **(model.__pydantic_extra__ or {}), **(model.__pydantic_private__ or {})}
+    return (type(model), *((name, _still(value)) for name, value in held.items() if name != _MEMO))
 
 
 def _still(value: object) -> object:
     """Return what says the same as long as the value does: a picture of what can be edited, else the thing itself."""
     if type(value) in _SIMPLE:
         return type(value), value
-    if isinstance(value, (dict, list, tuple, set, frozenset, BaseModel)) or dataclasses.is_dataclass(value):
+    if isinstance(value, BaseModel):
+        return _parts(value)
+    if isinstance(value, (dict, list, tuple, set, frozenset)) or dataclasses.is_dataclass(value):
         return repr(value)
     return _Same(value)
 

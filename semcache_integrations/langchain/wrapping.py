@@ -22,7 +22,7 @@ from semcache_integrations.core.replay import Replay
 from semcache_integrations.langchain.asking import Desk
 from semcache_integrations.langchain.cache import LangChainSemanticCache
 from semcache_integrations.langchain.identity import as_its_base
-from semcache_integrations.langchain.model import LIMITER, CachingChat
+from semcache_integrations.langchain.model import CachingChat, Postponed
 from semcache_integrations.langchain.text_model import CachingText
 
 M = TypeVar("M", bound="BaseChatModel | BaseLLM")
@@ -69,8 +69,9 @@ def without_semantic_cache(model: M) -> M:
         return model
     plain = as_its_base(model, model.semcache_base).model_copy()
     state = vars(plain)
-    if LIMITER in state:
-        state["rate_limiter"] = state.pop(LIMITER)
+    limiter = state.get("rate_limiter")
+    if isinstance(limiter, Postponed):
+        state["rate_limiter"] = limiter.meant
     state["cache"] = None
     return cast("M", plain)
 
@@ -142,9 +143,9 @@ def _model_post_init(self: Any, context: Any, /) -> None:
 
 def _take_over(model: Any) -> None:
     state = vars(model)
-    if "rate_limiter" in state:  # LangChain waits for it before it streams; a hit must not
-        state[LIMITER] = state["rate_limiter"] or state.get(LIMITER)
-        state["rate_limiter"] = None
+    limiter = state.get("rate_limiter")
+    if limiter is not None and not isinstance(limiter, Postponed):
+        state["rate_limiter"] = Postponed(limiter)
     state["cache"] = False  # LangChain's own way to the cache would ask a second time
     state.pop("_serialized", None)
 
