@@ -6,7 +6,16 @@ answer, and a stream is whole when its source has come to its end, not when its 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import signature
@@ -14,6 +23,7 @@ from typing import Any, Generic, TypeVar
 
 from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationChunk
 
+from semcache_integrations.context import Surroundings, surroundings, within
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.hash_tier import HashKey
@@ -37,6 +47,8 @@ class Desk(Generic[R, C]):
     answers: Answers
     replay: Replay
     _flights: SingleFlight[R] = field(default_factory=SingleFlight, repr=False)
+    # Not one for both: a thread that waits for a task may be the one that the task is waiting for.
+    _aflights: SingleFlight[R] = field(default_factory=SingleFlight, repr=False)
     _streams: SharedStreams[C] = field(default_factory=SharedStreams, repr=False)
 
     def asked(self, strings: Callable[[], tuple[str, str]]) -> CacheRequest | None:
@@ -95,7 +107,7 @@ class Desk(Generic[R, C]):
             late = self.answers.recall(request)
             return await ask() if late is None else revive(late)
 
-        answer = await self._flights.ado(key, turn)
+        answer = await self._aflights.ado(key, turn)
         if took:
             return answer
         found = await self.answers.afind(request)
@@ -108,6 +120,53 @@ class Desk(Generic[R, C]):
     def ashared(self, key: HashKey | None, source: Callable[[], AsyncIterator[C]]) -> AsyncIterator[C]:
         """Async twin of `shared`."""
         return source() if key is None else self._streams.aread(key, source)
+
+
+class Asking:
+    """What caching models of all kinds have in common; a mixin.
+
+    A stream runs when it is read, maybe by somebody else in another place, but belongs to who has asked for it.
+    """
+
+    def stream(self, *asked: Any, **about: Any) -> Iterator[Any]:  # Any: as LangChain calls it
+        """See the model's own class."""
+        whose: Any = super()
+        return _read_within(surroundings.get(), iter(whose.stream(*asked, **about)))
+
+    def astream(self, *asked: Any, **about: Any) -> AsyncIterator[Any]:  # Any: as above
+        """Async twin of `stream`."""
+        whose: Any = super()
+        return _aread_within(surroundings.get(), aiter(whose.astream(*asked, **about)))
+
+
+def _read_within(said: Surroundings, chunks: Iterator[Any]) -> Iterator[Any]:  # Any: as above
+    try:
+        while True:
+            try:
+                with within(said):
+                    chunk = next(chunks)
+            except StopIteration:
+                return
+            yield chunk
+    finally:
+        if isinstance(chunks, Generator):
+            chunks.close()
+
+
+async def _aread_within(
+    said: Surroundings, chunks: AsyncIterator[Any]
+) -> AsyncIterator[Any]:  # Any: as above
+    try:
+        while True:
+            try:
+                with within(said):
+                    chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+            yield chunk
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
 
 
 def accepted(hook: Any, run_manager: Any) -> dict[str, Any]:  # Any: LangChain's internals

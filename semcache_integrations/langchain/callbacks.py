@@ -66,7 +66,7 @@ class StreamReplayHandler(BaseCallbackHandler):
         wrong = [type(each).__name__ for each in handlers if not _is_sync(each)]
         if wrong or not handlers:
             raise ConfigurationError(
-                f"StreamReplayHandler wraps sync callback handlers: StreamReplayHandler(handler, …), not {', '.join(wrong) or 'none'}"
+                f"StreamReplayHandler wraps callback handlers, none of them async: StreamReplayHandler(handler, …), not {', '.join(wrong) or 'none'}"
             )
         self.handlers = handlers
         self.replay = replay

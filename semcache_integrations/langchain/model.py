@@ -21,7 +21,7 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from semcache_integrations.context import Surroundings, surroundings, within
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
-from semcache_integrations.langchain.asking import Desk, accepted, wants_several
+from semcache_integrations.langchain.asking import Asking, Desk, accepted, wants_several
 from semcache_integrations.langchain.chunks import chunks_of, in_one_piece, own_copy, sum_of, told
 from semcache_integrations.langchain.identity import as_its_base, chat_model_string, prompt_of
 
@@ -29,7 +29,7 @@ ChatDesk = Desk[ChatResult, ChatGenerationChunk]
 Stop = list[str] | None
 
 
-class CachingChat:
+class CachingChat(Asking):
     """What a caching chat model does otherwise than its own class; a mixin.
 
     Attributes:

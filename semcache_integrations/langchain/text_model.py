@@ -19,14 +19,14 @@ from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from semcache_integrations.context import Surroundings, surroundings, within
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import split
-from semcache_integrations.langchain.asking import Desk, accepted, wants_several
+from semcache_integrations.langchain.asking import Asking, Desk, accepted, wants_several
 from semcache_integrations.langchain.identity import as_its_base, text_model_string
 
 TextDesk = Desk[LLMResult, GenerationChunk]
 Stop = list[str] | None
 
 
-class CachingText:
+class CachingText(Asking):
     """What a caching text model does otherwise than its own class; a mixin.
 
     Attributes:
@@ -96,9 +96,7 @@ class CachingText:
         else:
             key = None if request is None else desk.answers.cache.identity(request)
             kept_as = None if wants_several(self, arguments) else request
-            source = partial(
-                self._upstream, kept_as, surroundings.get(), prompt, {"stop": stop, **arguments}
-            )
+            source = partial(self._upstream, kept_as, surroundings.get(), prompt, {"stop": stop, **arguments})
             chunks = desk.shared(key, source)
         for chunk in chunks:
             mine = _own(chunk)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from doubles.langchain_calls import CountingChat
+from langchain.agents import create_agent
+from langchain.chat_models import init_chat_model
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
 
-from semcache_integrations import ConfigurationError
+from semcache_integrations import ConfigurationError, SemanticCache
 from semcache_integrations.langchain import (
     LangChainSemanticCache,
+    SemanticCacheAgentMiddleware,
     StreamReplayHandler,
     with_semantic_cache,
     without_semantic_cache,
 )
+from semcache_integrations.testing import FakeUpstream, HashingEmbedder, MemoryStore
 
+LONG_S = 30  # nobody waits so long but for a deadlock
 INVALID = {"name": "f", "args": '{"a": 1', "id": "c1", "error": None, "type": "invalid_tool_call"}
 CALL = {"name": "f", "args": {"n": 2**70, "x": float("inf")}, "id": "c1", "type": "tool_call"}
 ANSWERS = {
@@ -128,3 +136,42 @@ def test_a_handler_that_is_to_stop_the_call_stops_it(adapter):
 def test_an_async_handler_is_refused_instead_of_never_awaited():
     with pytest.raises(ConfigurationError, match="AsyncCallbackHandler"):
         StreamReplayHandler(AsyncCallbackHandler())
+
+
+class Crowded(CountingChat):
+    """Gives the only thread, which it needs as well, to somebody else who asks the same."""
+
+    crowd: object = None
+
+    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
+        await self.crowd()
+        return await super()._agenerate(messages, stop, run_manager, **kwargs)
+
+
+async def test_a_thread_that_asks_the_same_is_not_in_the_way_of_a_task():
+    missed = [threading.Event(), threading.Event()]
+
+    def hook(event):
+        if event.kind == "miss":
+            next(each for each in missed if not each.is_set()).set()
+
+    async def crowd():
+        followers.append(loop.run_in_executor(None, model.invoke, "q"))
+        with ThreadPoolExecutor(1) as aside:
+            await loop.run_in_executor(aside, missed[1].wait, LONG_S)
+
+    followers, loop = [], asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    with SemanticCache(embedder=HashingEmbedder(), store=MemoryStore(), hooks=[hook]) as engine:
+        model = with_semantic_cache(Crowded(crowd=crowd), engine)
+        answer = await asyncio.wait_for(model.ainvoke("q"), LONG_S)
+        assert {answer.text, (await followers[0]).text} <= {"answer 1", "answer 2"}
+
+
+def test_an_agent_goes_on_with_what_only_stands_for_a_model(kept):
+    chosen = {"model_provider": "openai", "configurable_fields": ("temperature",)}
+    with FakeUpstream() as apis:
+        model = init_chat_model("gpt-4o-mini", base_url=apis.url, **chosen)
+        agent = create_agent(model, middleware=[SemanticCacheAgentMiddleware(kept)])
+        assert agent.invoke({"messages": [("user", "q")]})["messages"][-1].text
+    assert kept.troubles == {"wrapping failed: ConfigurationError": 1}
