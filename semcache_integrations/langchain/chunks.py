@@ -10,7 +10,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    BaseMessageChunk,
+    ChatMessage,
+    ChatMessageChunk,
+    HumanMessage,
+    HumanMessageChunk,
+    SystemMessage,
+    SystemMessageChunk,
+)
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.messages.utils import message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
@@ -19,6 +30,11 @@ from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from semcache_integrations.core.replay import Replay, split
 
 _NOTHING: Mapping[str, Any] = {}  # Any: JSON
+_IN_CHUNKS: Mapping[type[BaseMessage], type[BaseMessageChunk]] = {
+    ChatMessage: ChatMessageChunk,
+    HumanMessage: HumanMessageChunk,
+    SystemMessage: SystemMessageChunk,
+}
 _Json = dict[str, Any]  # Any: JSON
 
 
@@ -52,11 +68,12 @@ def chunks_of(answer: ChatGeneration, replay: Replay) -> Iterator[ChatGeneration
 def in_one_piece(answer: ChatGeneration) -> ChatGenerationChunk:
     """Return the answer as the only chunk of a stream: nothing is added up, so all of it stays as it is."""
     said = answer.message
-    if not isinstance(said, AIMessage):
-        raise TypeError(f"an answer is an AIMessage, not a {type(said).__name__}")
     fields = {**vars(said), **(said.__pydantic_extra__ or {})}
-    fields.update(type="AIMessageChunk", chunk_position="last")
-    return ChatGenerationChunk(message=AIMessageChunk(**fields), generation_info=answer.generation_info)
+    del fields["type"]
+    if isinstance(said, AIMessage):
+        fields["chunk_position"] = "last"
+    kind = next((chunk for message, chunk in _IN_CHUNKS.items() if isinstance(said, message)), AIMessageChunk)
+    return ChatGenerationChunk(message=kind(**fields), generation_info=answer.generation_info)
 
 
 def _contents(content: str | list[str | _Json], replay: Replay) -> Iterator[str | list[str | _Json]]:

@@ -2,7 +2,8 @@
 
 The law: the strings are those that LangChain's own cache would be asked with, so that one entry serves both; but
 for what LangChain forgets: settings changed after the first call (langchain#39598), the schema behind a class
-that is to be answered with, and the arguments of a call of a text model (langchain#40403).
+that is to be answered with, the arguments of a call of a text model (langchain#40403), and the settings of a model
+whose class does not say by which it is identified.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.load import dumps
@@ -51,14 +53,29 @@ def chat_model_string(model: BaseChatModel, stop: list[str] | None, arguments: M
     """
     asked = {**arguments, "stop": stop}
     if not model.is_lc_serializable():  # what it says of itself is its own code, which may look anywhere
-        return str(model._get_llm_string(**_with_schemas(asked)))  # noqa: SLF001 - LangChain's own key
+        told = {**_untold(model), **_with_schemas(asked)}
+        return str(model._get_llm_string(**told))  # noqa: SLF001 - LangChain's own key
     return _string(_Call(model, asked))
 
 
 def text_model_string(model: BaseLLM, stop: list[str] | None, arguments: Mapping[str, Any]) -> str:
     """Return the `llm_string` of a text model with the arguments of the call; Args as above."""
     settings = getattr(model, "_dict_for_compat", model.dict)()
-    return str(sorted({**settings, **_with_schemas(arguments), "stop": stop}.items()))
+    return str(sorted({**settings, **_untold(model), **_with_schemas(arguments), "stop": stop}.items()))
+
+
+def _untold(model: BaseChatModel | BaseLLM) -> dict[str, Any]:
+    """Return the settings of a model that says nothing of itself, as far as they are plain values."""
+    if type(model)._identifying_params is not BaseLanguageModel._identifying_params:  # noqa: SLF001 - how LangChain asks
+        return {}
+    common = {*BaseChatModel.model_fields, *BaseLLM.model_fields}
+    return {name: value for name, value in model if name not in common and _is_plain(value)}
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_plain, (*value, *value.values())))
+    return all(map(_is_plain, value)) if isinstance(value, (list, tuple)) else type(value) in _SIMPLE
 
 
 def _with_schemas(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +147,7 @@ def _still(value: object) -> object:
         return _parts(value)
     if isinstance(value, (dict, list, tuple, set, frozenset)) or dataclasses.is_dataclass(value):
         return repr(value)
-    return _Same(value)
+    return _Same(value) if type(value).__repr__ is object.__repr__ else (_Same(value), repr(value))
 
 
 @lru_cache(maxsize=64)

@@ -23,6 +23,7 @@ from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.langchain.asking import Asking, Desk, accepted, wants_several
 from semcache_integrations.langchain.chunks import chunks_of, in_one_piece, own_copy, sum_of, told
+from semcache_integrations.langchain.envelope import metered
 from semcache_integrations.langchain.identity import as_its_base, chat_model_string, prompt_of
 
 ChatDesk = Desk[ChatResult, ChatGenerationChunk]
@@ -200,7 +201,7 @@ class Postponed(BaseRateLimiter):
 
 
 def _result(answer: Sequence[Generation]) -> ChatResult:
-    return ChatResult(generations=[_unnamed(one) for one in answer])
+    return ChatResult(generations=[_unnamed(one) for one in metered(list(answer)) or ()])
 
 
 def _unnamed(answer: Generation) -> ChatGeneration:

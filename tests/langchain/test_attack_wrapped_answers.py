@@ -12,10 +12,11 @@ from doubles.langchain_calls import CountingChat
 from langchain.agents import create_agent
 from langchain.chat_models import init_chat_model
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, ChatMessage
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
+from langchain_openai import ChatOpenAI
 
 from semcache_integrations import ConfigurationError, SemanticCache
 from semcache_integrations.langchain import (
@@ -34,6 +35,7 @@ ANSWERS = {
     "a call that cannot be read": AIMessage("", invalid_tool_calls=[INVALID]),
     "numbers beyond JSON": AIMessage("", tool_calls=[CALL]),
     "texts and blocks": AIMessage(["a", {"type": "text", "text": "b"}]),
+    "somebody else's role": ChatMessage("a", role="critic"),
     "a name": AIMessage("a", name="me"),
 }
 
@@ -175,3 +177,11 @@ def test_an_agent_goes_on_with_what_only_stands_for_a_model(kept):
         agent = create_agent(model, middleware=[SemanticCacheAgentMiddleware(kept)])
         assert agent.invoke({"messages": [("user", "q")]})["messages"][-1].text
     assert kept.troubles == {"wrapping failed: ConfigurationError": 1}
+
+
+def test_an_invoke_finds_token_counts_though_the_stream_before_it_had_none(kept):
+    with FakeUpstream() as apis:
+        model = with_semantic_cache(ChatOpenAI(model="gpt-4o-mini", base_url=apis.url), kept)
+        assert all(chunk.usage_metadata is None for chunk in model.stream("q"))
+        assert model.invoke("q").usage_metadata == {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+        assert all(chunk.usage_metadata is None for chunk in model.stream("q"))

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from doubles.langchain_calls import CountingChat, StreamingChat
-from langchain_core.messages import HumanMessage
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.llms import LLM
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
@@ -54,6 +57,12 @@ class Tone:
         return f"Tone(name={self.name!r})"
 
 
+class Described(CountingChat):
+    @classmethod
+    def is_lc_serializable(cls):
+        return True
+
+
 class Hidden(BaseModel):
     tone: str = Field(default="plain", repr=False)
 
@@ -83,9 +92,10 @@ def test_models_that_differ_in_private_settings_share_no_answer(kept):
     ("model", "edit"),
     [
         (CountingChat(setting=Tone("plain")), lambda model: setattr(model.setting, "name", "rude")),
+        (Described(setting=Tone("plain")), lambda model: setattr(model.setting, "name", "rude")),
         (Nested(hidden=Hidden()), lambda model: setattr(model.hidden, "tone", "rude")),
     ],
-    ids=["an object", "a field that is not shown"],
+    ids=["an object", "an object in a description", "a field that is not shown"],
 )
 def test_settings_that_are_edited_in_place_are_others(model, edit):
     before = described(model)
@@ -149,3 +159,45 @@ def test_a_stream_of_several_answers_is_not_kept_as_one(kept):
         model = with_semantic_cache(ChatOpenAI(model="m", base_url=apis.url, n=2), kept)
         list(model.stream("q"))
         assert len(model.generate([[HumanMessage("q")]]).generations[0]) == 2
+
+
+class SilentChat(BaseChatModel):
+    """Does not say by which settings it is identified."""
+
+    temperature: float = 0
+    options: dict = {}  # noqa: RUF012 - pydantic copies it
+
+    @property
+    def _llm_type(self):
+        return "silent"
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(f"at {self.temperature}"))])
+
+
+class SilentText(LLM):
+    temperature: float = 0
+
+    @property
+    def _llm_type(self):
+        return "silent"
+
+    def _call(self, prompt, stop=None, run_manager=None, **kwargs):
+        return f"at {self.temperature}"
+
+
+@pytest.mark.parametrize("kind", [SilentChat, SilentText])
+def test_settings_count_though_the_class_does_not_say_that_they_identify_a_model(kind, kept):
+    with_semantic_cache(kind(temperature=0), kept).invoke("q")
+    other = with_semantic_cache(kind(temperature=1), kept).invoke("q")
+    assert getattr(other, "content", other) == "at 1.0"
+    assert described(SilentChat(options={"a": [1]})) != described(SilentChat(options={"a": [2]}))
+
+
+def test_a_setting_that_is_undone_is_not_the_setting(kept):
+    model = with_semantic_cache(SilentChat(temperature=0.5), kept)
+    model.invoke("q")
+    model.temperature = 0.7
+    assert model.invoke("q").text == "at 0.7"
+    model.temperature = 0.5
+    assert hit(model.invoke("q"))
