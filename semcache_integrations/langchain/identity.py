@@ -147,7 +147,7 @@ def _still(value: object) -> object:
         return _parts(value)
     if isinstance(value, (dict, list, tuple, set, frozenset)) or dataclasses.is_dataclass(value):
         return repr(value)
-    return _Same(value) if type(value).__repr__ is object.__repr__ else (_Same(value), repr(value))
+    return _Same(value)
 
 
 @lru_cache(maxsize=64)

@@ -64,7 +64,10 @@ def with_semantic_cache(model: M, cache: CacheLike = None, *, replay: Replay = _
 
 
 def without_semantic_cache(model: M) -> M:
-    """Return the model as it was before `with_semantic_cache`; a model without a cache is itself."""
+    """Return the model as it was before `with_semantic_cache`; a model without a cache is itself.
+
+    Its own `cache` is None afterwards, so that it asks the one of `set_llm_cache`, whatever it was before.
+    """
     if not isinstance(model, (CachingChat, CachingText)):
         return model
     plain = as_its_base(model, model.semcache_base).model_copy()

@@ -57,12 +57,6 @@ class Tone:
         return f"Tone(name={self.name!r})"
 
 
-class Described(CountingChat):
-    @classmethod
-    def is_lc_serializable(cls):
-        return True
-
-
 class Hidden(BaseModel):
     tone: str = Field(default="plain", repr=False)
 
@@ -92,10 +86,9 @@ def test_models_that_differ_in_private_settings_share_no_answer(kept):
     ("model", "edit"),
     [
         (CountingChat(setting=Tone("plain")), lambda model: setattr(model.setting, "name", "rude")),
-        (Described(setting=Tone("plain")), lambda model: setattr(model.setting, "name", "rude")),
         (Nested(hidden=Hidden()), lambda model: setattr(model.hidden, "tone", "rude")),
     ],
-    ids=["an object", "an object in a description", "a field that is not shown"],
+    ids=["an object", "a field that is not shown"],
 )
 def test_settings_that_are_edited_in_place_are_others(model, edit):
     before = described(model)
