@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from doubles.langchain_calls import CountingChat
-from langchain.agents import create_agent
-from langchain.chat_models import init_chat_model
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, ChatMessage
 from langchain_core.outputs import ChatGenerationChunk
@@ -21,7 +19,6 @@ from langchain_openai import ChatOpenAI
 from semcache_integrations import ConfigurationError, SemanticCache
 from semcache_integrations.langchain import (
     LangChainSemanticCache,
-    SemanticCacheAgentMiddleware,
     StreamReplayHandler,
     with_semantic_cache,
     without_semantic_cache,
@@ -168,15 +165,6 @@ async def test_a_thread_that_asks_the_same_is_not_in_the_way_of_a_task():
         model = with_semantic_cache(Crowded(crowd=crowd), engine)
         answer = await asyncio.wait_for(model.ainvoke("q"), LONG_S)
         assert {answer.text, (await followers[0]).text} <= {"answer 1", "answer 2"}
-
-
-def test_an_agent_goes_on_with_what_only_stands_for_a_model(kept):
-    chosen = {"model_provider": "openai", "configurable_fields": ("temperature",)}
-    with FakeUpstream() as apis:
-        model = init_chat_model("gpt-4o-mini", base_url=apis.url, **chosen)
-        agent = create_agent(model, middleware=[SemanticCacheAgentMiddleware(kept)])
-        assert agent.invoke({"messages": [("user", "q")]})["messages"][-1].text
-    assert kept.troubles == {"wrapping failed: ConfigurationError": 1}
 
 
 def test_an_invoke_finds_token_counts_though_the_stream_before_it_had_none(kept):
