@@ -6,7 +6,7 @@ answer, and a stream is whole when its source has come to its end, not when its 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import signature
@@ -37,6 +37,8 @@ class Desk(Generic[R, C]):
     answers: Answers
     replay: Replay
     _flights: SingleFlight[R] = field(default_factory=SingleFlight, repr=False)
+    # Not one for both: a thread that waits for a task may be the one that the task is waiting for.
+    _aflights: SingleFlight[R] = field(default_factory=SingleFlight, repr=False)
     _streams: SharedStreams[C] = field(default_factory=SharedStreams, repr=False)
 
     def asked(self, strings: Callable[[], tuple[str, str]]) -> CacheRequest | None:
@@ -95,7 +97,7 @@ class Desk(Generic[R, C]):
             late = self.answers.recall(request)
             return await ask() if late is None else revive(late)
 
-        answer = await self._flights.ado(key, turn)
+        answer = await self._aflights.ado(key, turn)
         if took:
             return answer
         found = await self.answers.afind(request)
@@ -112,7 +114,15 @@ class Desk(Generic[R, C]):
 
 def accepted(hook: Any, run_manager: Any) -> dict[str, Any]:  # Any: LangChain's internals
     """Return the run manager as an argument, where a model's own code takes one."""
-    return {"run_manager": run_manager} if _takes_manager(hook.__func__) else {}
+    function = getattr(hook, "__func__", None)
+    takes = _takes_manager(function) if function else "run_manager" in signature(hook).parameters
+    return {"run_manager": run_manager} if takes else {}
+
+
+def wants_several(model: Any, arguments: Mapping[str, Any]) -> bool:  # Any: as above
+    """Whether a call asks for several answers: what it streams is one of them, or all mixed up."""
+    wanted = arguments.get("n", getattr(model, "n", None))
+    return isinstance(wanted, int) and wanted > 1
 
 
 @lru_cache(maxsize=256)

@@ -23,7 +23,7 @@ from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.explanation import Explanation
 from semcache_integrations.langchain.answers import Answers
-from semcache_integrations.langchain.envelope import NO_USAGE, HitUsage
+from semcache_integrations.langchain.envelope import HitUsage, metered
 from semcache_integrations.langchain.identity import prompt_of
 from semcache_integrations.langchain.prompts import CHAT_DIALECT
 from semcache_integrations.stats import CacheStats
@@ -87,12 +87,12 @@ class LangChainSemanticCache(BaseCache, Closing):
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return a fresh copy of the kept answer, or None."""
         request = self._request(prompt, llm_string, "look-up")
-        return None if request is None else _metered(self.answers.find(request))
+        return None if request is None else metered(self.answers.find(request))
 
     async def alookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Async twin of `lookup`."""
         request = self._request(prompt, llm_string, "look-up")
-        return None if request is None else _metered(await self.answers.afind(request))
+        return None if request is None else metered(await self.answers.afind(request))
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Keep the answer, if it is complete."""
@@ -211,12 +211,3 @@ class LangChainSemanticCache(BaseCache, Closing):
 
     def __deepcopy__(self, memo: dict[int, object]) -> LangChainSemanticCache:
         return self  # copies of a model share its cache
-
-
-def _metered(found: list[Generation] | None) -> list[Generation] | None:
-    """Give every message its token counts: LangChain writes a cost beside them, which alone it cannot read again."""
-    for one in found or ():
-        message = getattr(one, "message", None)
-        if message is not None and message.usage_metadata is None:
-            message.usage_metadata = dict(NO_USAGE)
-    return found

@@ -5,11 +5,12 @@ The law: a handler sees each token once. What was streamed live is not replayed,
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.messages import get_buffer_string
 from langchain_core.outputs import ChatGeneration, LLMResult
 
@@ -17,6 +18,7 @@ from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.langchain.chunks import chunks_of
 
+log = logging.getLogger("semcache_integrations.langchain")
 _WORDS = Replay()
 _IGNORED_BY = {
     "on_llm": "ignore_llm",
@@ -55,19 +57,20 @@ class StreamReplayHandler(BaseCallbackHandler):
         replay: Into which chunks an answer is cut; nobody waits between them, because `invoke` has the answer already.
 
     Raises:
-        ConfigurationError: one of them is no callback handler.
+        ConfigurationError: one of them is no callback handler, or an async one.
     """
 
     run_inline = True  # in order: a token must not come after the end
 
     def __init__(self, *handlers: BaseCallbackHandler, replay: Replay = _WORDS) -> None:
-        wrong = [type(each).__name__ for each in handlers if not isinstance(each, BaseCallbackHandler)]
+        wrong = [type(each).__name__ for each in handlers if not _is_sync(each)]
         if wrong or not handlers:
             raise ConfigurationError(
-                f"StreamReplayHandler wraps callback handlers: StreamReplayHandler(handler, …), not {', '.join(wrong) or 'none'}"
+                f"StreamReplayHandler wraps callback handlers, none of them async: StreamReplayHandler(handler, …), not {', '.join(wrong) or 'none'}"
             )
         self.handlers = handlers
         self.replay = checked(replay)
+        self.raise_error = any(handler.raise_error for handler in handlers)
         self._streamed: set[UUID] = set()
 
     def on_llm_new_token(
@@ -94,8 +97,18 @@ class StreamReplayHandler(BaseCallbackHandler):
 
     def _tell(self, event: str, *said: Any, **about: Any) -> None:  # Any: as above
         for handler in self.handlers:
-            if not _ignores(handler, event):
+            if _ignores(handler, event):
+                continue
+            try:
                 _call(handler, event, *said, **about)
+            except Exception as error:
+                if handler.raise_error:
+                    raise
+                log.warning("%s failed in %s: %r", type(handler).__name__, event, error)
+
+
+def _is_sync(handler: object) -> bool:
+    return isinstance(handler, BaseCallbackHandler) and not isinstance(handler, AsyncCallbackHandler)
 
 
 def _is_hit(answer: ChatGeneration) -> bool:

@@ -10,7 +10,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    BaseMessageChunk,
+    ChatMessage,
+    ChatMessageChunk,
+    HumanMessage,
+    HumanMessageChunk,
+    SystemMessage,
+    SystemMessageChunk,
+)
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.messages.utils import message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
@@ -19,6 +30,11 @@ from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from semcache_integrations.core.replay import Replay, split
 
 _NOTHING: Mapping[str, Any] = {}  # Any: JSON
+_IN_CHUNKS: Mapping[type[BaseMessage], type[BaseMessageChunk]] = {
+    ChatMessage: ChatMessageChunk,
+    HumanMessage: HumanMessageChunk,
+    SystemMessage: SystemMessageChunk,
+}
 _Json = dict[str, Any]  # Any: JSON
 
 
@@ -49,13 +65,27 @@ def chunks_of(answer: ChatGeneration, replay: Replay) -> Iterator[ChatGeneration
     yield ChatGenerationChunk(message=last, generation_info=answer.generation_info)
 
 
+def in_one_piece(answer: ChatGeneration) -> ChatGenerationChunk:
+    """Return the answer as the only chunk of a stream: nothing is added up, so all of it stays as it is."""
+    said = answer.message
+    fields = {**vars(said), **(said.__pydantic_extra__ or {})}
+    del fields["type"]
+    if isinstance(said, AIMessage):
+        fields["chunk_position"] = "last"
+    kind = next((chunk for message, chunk in _IN_CHUNKS.items() if isinstance(said, message)), AIMessageChunk)
+    return ChatGenerationChunk(message=kind(**fields), generation_info=answer.generation_info)
+
+
 def _contents(content: str | list[str | _Json], replay: Replay) -> Iterator[str | list[str | _Json]]:
     if isinstance(content, str):
         yield from split(content, replay)
         return
+    numbered = any(isinstance(block, dict) and "index" in block for block in content)
     for at, block in enumerate(content):
-        whole = {"type": "text", "text": block} if isinstance(block, str) else block
-        for part in _parts({"index": at, **whole}, replay):
+        if isinstance(block, str) or (numbered and "index" not in block):
+            yield [block]  # added to the list as it is; a number could be that of another block
+            continue
+        for part in _parts({"index": at, **block}, replay):
             yield [part]
 
 
@@ -74,8 +104,14 @@ def _parts(block: _Json, replay: Replay) -> Iterator[_Json]:
 def own_copy(chunk: ChatGenerationChunk) -> ChatGenerationChunk:
     """Return a chunk that may be edited: LangChain writes ids and metadata into those that it is given."""
     message = chunk.message.model_copy()
-    message.response_metadata = dict(message.response_metadata)
-    return chunk.model_copy(update={"message": message})
+    vars(message).update({name: _copied(value) for name, value in vars(message).items() if value})
+    return chunk.model_copy(update={"message": message, "generation_info": _copied(chunk.generation_info)})
+
+
+def _copied(value: Any) -> Any:  # Any: whatever messages hold
+    if type(value) is dict:
+        return {name: _copied(item) for name, item in value.items()}
+    return [_copied(item) for item in value] if type(value) is list else value
 
 
 def sum_of(chunks: list[ChatGenerationChunk]) -> list[ChatGeneration]:

@@ -122,6 +122,18 @@ def says(payload: str) -> str:
     return "\n".join(said)
 
 
+def metered(found: list[Generation] | None) -> list[Generation] | None:
+    """Give every message its token counts, though the stream that it comes from had none.
+
+    LangChain writes a cost beside them, which alone it cannot read again, and who invokes a model counts on them.
+    """
+    for one in found or ():
+        message = getattr(one, "message", None)
+        if message is not None and message.usage_metadata is None:
+            message.usage_metadata = dict(NO_USAGE)
+    return found
+
+
 def _packed(generation: Generation) -> _Json:
     info = to_jsonable_python(generation.generation_info, fallback=str)
     if not isinstance(generation, ChatGeneration):

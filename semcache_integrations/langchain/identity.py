@@ -2,16 +2,19 @@
 
 The law: the strings are those that LangChain's own cache would be asked with, so that one entry serves both; but
 for what LangChain forgets: settings changed after the first call (langchain#39598), the schema behind a class
-that is to be answered with, and the arguments of a call of a text model (langchain#40403).
+that is to be answered with, the arguments of a call of a text model (langchain#40403), and the settings of a model
+whose class does not say by which it is identified.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.load import dumps
@@ -48,13 +51,31 @@ def chat_model_string(model: BaseChatModel, stop: list[str] | None, arguments: M
         stop: Of the call.
         arguments: The others of the call.
     """
-    return _string(_Call(model, {**arguments, "stop": stop}))
+    asked = {**arguments, "stop": stop}
+    if not model.is_lc_serializable():  # what it says of itself is its own code, which may look anywhere
+        told = {**_untold(model), **_with_schemas(asked)}
+        return str(model._get_llm_string(**told))  # noqa: SLF001 - LangChain's own key
+    return _string(_Call(model, asked))
 
 
 def text_model_string(model: BaseLLM, stop: list[str] | None, arguments: Mapping[str, Any]) -> str:
     """Return the `llm_string` of a text model with the arguments of the call; Args as above."""
     settings = getattr(model, "_dict_for_compat", model.dict)()
-    return str(sorted({**settings, **_with_schemas(arguments), "stop": stop}.items()))
+    return str(sorted({**settings, **_untold(model), **_with_schemas(arguments), "stop": stop}.items()))
+
+
+def _untold(model: BaseChatModel | BaseLLM) -> dict[str, Any]:
+    """Return the settings of a model that says nothing of itself, as far as they are plain values."""
+    if type(model)._identifying_params is not BaseLanguageModel._identifying_params:  # noqa: SLF001 - how LangChain asks
+        return {}
+    common = {*BaseChatModel.model_fields, *BaseLLM.model_fields}
+    return {name: value for name, value in model if name not in common and _is_plain(value)}
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_plain, (*value, *value.values())))
+    return all(map(_is_plain, value)) if isinstance(value, (list, tuple)) else type(value) in _SIMPLE
 
 
 def _with_schemas(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,8 +98,7 @@ class _Call:
     def __init__(self, model: BaseChatModel, arguments: Mapping[str, Any]) -> None:
         self.model: BaseChatModel | None = model
         self.arguments = arguments
-        settings = [(name, _still(value)) for name, value in vars(model).items() if name != _MEMO]
-        self.state = (type(model), *settings, *((name, _still(value)) for name, value in arguments.items()))
+        self.state = (*_parts(model), *((name, _still(value)) for name, value in arguments.items()))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Call) and self.state == other.state
@@ -88,25 +108,44 @@ class _Call:
 
 
 class _Same:
-    """Stands for one object, which lives as long as this does, so that no other can take its address."""
+    """Stands for one object as long as that lives, and then for none, though another may take its address.
 
-    __slots__ = ("value",)
+    It keeps nothing alive: what a model holds may be a client, or the weights themselves.
+    """
+
+    __slots__ = ("address", "alive")
 
     def __init__(self, value: object) -> None:
-        self.value = value
+        self.address = id(value)
+        try:
+            self.alive: Callable[[], object] = weakref.ref(value)
+        except TypeError:  # equal to nothing, then
+            self.alive = _gone
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
+        return isinstance(other, _Same) and self.alive() is not None and self.alive() is other.alive()
 
     def __hash__(self) -> int:
-        return id(self.value)
+        return self.address
+
+
+def _gone() -> None:
+    return None
+
+
+def _parts(model: BaseModel) -> tuple[object, ...]:
+    """Return a picture of all that a model holds, whether its repr shows it or not."""
+    held = {**vars(model), **(model.__pydantic_extra__ or {}), **(model.__pydantic_private__ or {})}
+    return (type(model), *((name, _still(value)) for name, value in held.items() if name != _MEMO))
 
 
 def _still(value: object) -> object:
     """Return what says the same as long as the value does: a picture of what can be edited, else the thing itself."""
     if type(value) in _SIMPLE:
         return type(value), value
-    if isinstance(value, (dict, list, tuple, set, frozenset, BaseModel)) or dataclasses.is_dataclass(value):
+    if isinstance(value, BaseModel):
+        return _parts(value)
+    if isinstance(value, (dict, list, tuple, set, frozenset)) or dataclasses.is_dataclass(value):
         return repr(value)
     return _Same(value)
 

@@ -17,6 +17,7 @@ except ImportError as error:
         "caching inside agents needs langchain 1.0: pip install 'semcache-integrations[agents]'"
     ) from error
 
+from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.langchain.wrapping import CacheLike, adapter_for, with_semantic_cache
 
@@ -35,6 +36,7 @@ class SemanticCacheAgentMiddleware(AgentMiddleware[Any, Any, Any]):  # Any: agen
 
     With tools bound, only the very same conversation is answered from the cache (`semantic_with_tools=True` lets
     questions be reworded). An answer that calls a tool is cached, what the tool says is not: it is called each time.
+    What only stands for a model (`init_chat_model(configurable_fields=…)`) goes on without the cache, and a warning.
 
     Args:
         cache: See `with_semantic_cache`.
@@ -78,4 +80,9 @@ class SemanticCacheAgentMiddleware(AgentMiddleware[Any, Any, Any]):  # Any: agen
     def _cached(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
         if self._when is not None and not self._when(request):
             return request
-        return request.override(model=with_semantic_cache(request.model, self.cache, replay=self._replay))
+        try:
+            model = with_semantic_cache(request.model, self.cache, replay=self._replay)
+        except ConfigurationError as error:  # what stands for a model, such as that of `configurable_fields`
+            self.cache.answers.complain("wrapping", error)
+            return request
+        return request.override(model=model)

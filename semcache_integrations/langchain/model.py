@@ -18,16 +18,16 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation
 from langchain_core.rate_limiters import BaseRateLimiter
 
+from semcache_integrations.context import Surroundings, as_it_was, surroundings
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
-from semcache_integrations.langchain.asking import Desk, accepted
-from semcache_integrations.langchain.chunks import chunks_of, own_copy, sum_of, told
+from semcache_integrations.langchain.asking import Desk, accepted, wants_several
+from semcache_integrations.langchain.chunks import chunks_of, in_one_piece, own_copy, sum_of, told
+from semcache_integrations.langchain.envelope import metered
 from semcache_integrations.langchain.identity import as_its_base, chat_model_string, prompt_of
 
 ChatDesk = Desk[ChatResult, ChatGenerationChunk]
 Stop = list[str] | None
-_WHOLE = Replay("none")
-LIMITER = "_semcache_limiter"
 
 
 class CachingChat:
@@ -91,7 +91,10 @@ class CachingChat:
             return
         key = None if request is None else desk.answers.cache.identity(request)
         about = {} if run_manager is None else {"run_manager": run_manager}
-        source = partial(self._upstream, request, messages, {"stop": stop, **about, **arguments})
+        kept_as = None if wants_several(self, arguments) else request
+        source = partial(
+            self._upstream, kept_as, surroundings.get(), messages, {"stop": stop, **about, **arguments}
+        )
         for chunk in desk.shared(key, source):
             yield own_copy(chunk)
 
@@ -109,14 +112,21 @@ class CachingChat:
             return
         key = None if request is None else desk.answers.cache.identity(request)
         about = {} if run_manager is None else {"run_manager": run_manager}
-        source = partial(self._aupstream, request, messages, {"stop": stop, **about, **arguments})
+        kept_as = None if wants_several(self, arguments) else request
+        source = partial(
+            self._aupstream, kept_as, surroundings.get(), messages, {"stop": stop, **about, **arguments}
+        )
         async for chunk in desk.ashared(key, source):
             yield own_copy(chunk)
 
     def _upstream(
-        self, request: CacheRequest | None, messages: list[BaseMessage], arguments: dict[str, Any]
+        self,
+        request: CacheRequest | None,
+        said: Surroundings,
+        messages: list[BaseMessage],
+        arguments: dict[str, Any],
     ) -> Iterator[ChatGenerationChunk]:
-        """Yield what the model streams, and keep it once it is whole."""
+        """Yield what the model streams, and keep it once it is whole, wherever it is read to its end."""
         late = None if request is None else self.semcache_desk.answers.recall(request)
         if late is not None:
             yield from _replayed(late, self.semcache_desk.replay)
@@ -127,10 +137,15 @@ class CachingChat:
             heard.append(chunk)
             yield chunk
         if request is not None:
-            self.semcache_desk.answers.keep(request, sum_of(heard))
+            with as_it_was(said):
+                self.semcache_desk.answers.keep(request, sum_of(heard))
 
     async def _aupstream(
-        self, request: CacheRequest | None, messages: list[BaseMessage], arguments: dict[str, Any]
+        self,
+        request: CacheRequest | None,
+        said: Surroundings,
+        messages: list[BaseMessage],
+        arguments: dict[str, Any],
     ) -> AsyncIterator[ChatGenerationChunk]:
         """Async twin of `_upstream`."""
         late = None if request is None else self.semcache_desk.answers.recall(request)
@@ -144,7 +159,8 @@ class CachingChat:
             heard.append(chunk)
             yield chunk
         if request is not None:
-            await self.semcache_desk.answers.akeep(request, sum_of(heard))
+            with as_it_was(said):
+                await self.semcache_desk.answers.akeep(request, sum_of(heard))
 
     def _asked(
         self, messages: list[BaseMessage], stop: Stop, arguments: dict[str, Any]
@@ -159,18 +175,33 @@ class CachingChat:
         return as_its_base(self, self.semcache_base)
 
     def _await_turn(self) -> None:
-        limiter: BaseRateLimiter | None = vars(self).get(LIMITER)
-        if limiter is not None:
-            limiter.acquire(blocking=True)
+        limiter = vars(self).get("rate_limiter")
+        if isinstance(limiter, Postponed):
+            limiter.meant.acquire(blocking=True)
 
     async def _aawait_turn(self) -> None:
-        limiter: BaseRateLimiter | None = vars(self).get(LIMITER)
-        if limiter is not None:
-            await limiter.aacquire(blocking=True)
+        limiter = vars(self).get("rate_limiter")
+        if isinstance(limiter, Postponed):
+            await limiter.meant.aacquire(blocking=True)
+
+
+class Postponed(BaseRateLimiter):
+    """Lets LangChain go on, which waits before it streams: a hit must not, and a miss waits for who is `meant`."""
+
+    def __init__(self, meant: BaseRateLimiter) -> None:
+        self.meant = meant
+
+    def acquire(self, *, blocking: bool = True) -> bool:  # noqa: ARG002 - LangChain's signature
+        """Let it pass."""
+        return True
+
+    async def aacquire(self, *, blocking: bool = True) -> bool:  # noqa: ARG002 - as above
+        """Let it pass."""
+        return True
 
 
 def _result(answer: Sequence[Generation]) -> ChatResult:
-    return ChatResult(generations=[_unnamed(one) for one in answer])
+    return ChatResult(generations=[_unnamed(one) for one in metered(list(answer)) or ()])
 
 
 def _unnamed(answer: Generation) -> ChatGeneration:
@@ -199,7 +230,7 @@ def _streamed(
         yield from model._stream(messages, **arguments)  # noqa: SLF001 - the hook of every chat model
         return
     result = model._generate(messages, **_without_manager(model._generate, arguments))  # noqa: SLF001 - as above
-    yield from chunks_of(_told(result)[0], _WHOLE)
+    yield in_one_piece(_told(result)[0])
 
 
 async def _astreamed(
@@ -211,8 +242,7 @@ async def _astreamed(
             yield chunk
         return
     result = await model._agenerate(messages, **_without_manager(model._agenerate, arguments))  # noqa: SLF001 - as above
-    for chunk in chunks_of(_told(result)[0], _WHOLE):
-        yield chunk
+    yield in_one_piece(_told(result)[0])
 
 
 def _without_manager(hook: Any, arguments: dict[str, Any]) -> dict[str, Any]:  # Any: as above

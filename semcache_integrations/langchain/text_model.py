@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 
-from semcache_integrations.context import surroundings
+from semcache_integrations.context import Surroundings, as_it_was, surroundings
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import split
-from semcache_integrations.langchain.asking import Desk, accepted
+from semcache_integrations.langchain.asking import Desk, accepted, wants_several
 from semcache_integrations.langchain.identity import as_its_base, text_model_string
 
 TextDesk = Desk[LLMResult, GenerationChunk]
@@ -95,7 +95,9 @@ class CachingText:
             chunks: Iterator[GenerationChunk] = self._replayed(found[0])
         else:
             key = None if request is None else desk.answers.cache.identity(request)
-            chunks = desk.shared(key, partial(self._upstream, request, prompt, {"stop": stop, **arguments}))
+            kept_as = None if wants_several(self, arguments) else request
+            source = partial(self._upstream, kept_as, surroundings.get(), prompt, {"stop": stop, **arguments})
+            chunks = desk.shared(key, source)
         for chunk in chunks:
             mine = _own(chunk)
             if run_manager is not None:
@@ -112,7 +114,11 @@ class CachingText:
             chunks: AsyncIterator[GenerationChunk] = self._areplayed(found[0])
         else:
             key = None if request is None else desk.answers.cache.identity(request)
-            chunks = desk.ashared(key, partial(self._aupstream, request, prompt, {"stop": stop, **arguments}))
+            kept_as = None if wants_several(self, arguments) else request
+            source = partial(
+                self._aupstream, kept_as, surroundings.get(), prompt, {"stop": stop, **arguments}
+            )
+            chunks = desk.ashared(key, source)
         async for chunk in chunks:
             mine = _own(chunk)
             if run_manager is not None:
@@ -135,7 +141,7 @@ class CachingText:
             yield chunk
 
     def _upstream(
-        self, request: CacheRequest | None, prompt: str, arguments: dict[str, Any]
+        self, request: CacheRequest | None, said: Surroundings, prompt: str, arguments: dict[str, Any]
     ) -> Iterator[GenerationChunk]:
         """Yield what the model streams, the whole answer of one that cannot, and keep it once it is whole."""
         inner, whole = self._inner(), None
@@ -148,10 +154,11 @@ class CachingText:
             whole = chunk if whole is None else whole + chunk
             yield chunk
         if request is not None and whole is not None:
-            self.semcache_desk.answers.keep(request, [_plain(whole)])
+            with as_it_was(said):
+                self.semcache_desk.answers.keep(request, [_plain(whole)])
 
     async def _aupstream(
-        self, request: CacheRequest | None, prompt: str, arguments: dict[str, Any]
+        self, request: CacheRequest | None, said: Surroundings, prompt: str, arguments: dict[str, Any]
     ) -> AsyncIterator[GenerationChunk]:
         """Async twin of `_upstream`."""
         inner, whole = self._inner(), None
@@ -164,7 +171,8 @@ class CachingText:
             whole = chunk if whole is None else whole + chunk
             yield chunk
         if request is not None and whole is not None:
-            await self.semcache_desk.answers.akeep(request, [_plain(whole)])
+            with as_it_was(said):
+                await self.semcache_desk.answers.akeep(request, [_plain(whole)])
 
     def _found(self, request: CacheRequest | None) -> Sequence[Generation] | None:
         return None if request is None else self.semcache_desk.answers.find(request)

@@ -24,7 +24,7 @@ from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.langchain.asking import Desk
 from semcache_integrations.langchain.cache import LangChainSemanticCache
 from semcache_integrations.langchain.identity import as_its_base
-from semcache_integrations.langchain.model import LIMITER, CachingChat
+from semcache_integrations.langchain.model import CachingChat, Postponed
 from semcache_integrations.langchain.streams import BelongingStreams
 from semcache_integrations.langchain.text_model import CachingText
 
@@ -67,13 +67,17 @@ def with_semantic_cache(model: M, cache: CacheLike = None, *, replay: Replay = _
 
 
 def without_semantic_cache(model: M) -> M:
-    """Return the model as it was before `with_semantic_cache`; a model without a cache is itself."""
+    """Return the model as it was before `with_semantic_cache`; a model without a cache is itself.
+
+    Its own `cache` is None afterwards, so that it asks the one of `set_llm_cache`, whatever it was before.
+    """
     if not isinstance(model, (CachingChat, CachingText)):
         return model
     plain = as_its_base(model, model.semcache_base).model_copy()
     state = vars(plain)
-    if LIMITER in state:
-        state["rate_limiter"] = state.pop(LIMITER)
+    limiter = state.get("rate_limiter")
+    if isinstance(limiter, Postponed):
+        state["rate_limiter"] = limiter.meant
     state["cache"] = None
     return cast("M", plain)
 
@@ -163,9 +167,9 @@ def _model_post_init(self: Any, context: Any, /) -> None:
 
 def _take_over(model: Any) -> None:
     state = vars(model)
-    if "rate_limiter" in state:  # LangChain waits for it before it streams; a hit must not
-        state[LIMITER] = state["rate_limiter"] or state.get(LIMITER)
-        state["rate_limiter"] = None
+    limiter = state.get("rate_limiter")
+    if limiter is not None and not isinstance(limiter, Postponed):
+        state["rate_limiter"] = Postponed(limiter)
     state["cache"] = False  # LangChain's own way to the cache would ask a second time
     state.pop("_serialized", None)
 

@@ -22,6 +22,7 @@ from semcache_integrations.langchain import (
 from semcache_integrations.testing import FakeUpstream
 
 agents = pytest.importorskip("langchain.agents")
+chat_models = pytest.importorskip("langchain.chat_models")
 
 ASKED = {"messages": [("user", "greet me, with any tool that there is")]}
 TEXT = "Hello from Paris. Nice day!"
@@ -131,6 +132,14 @@ def test_what_the_caller_excludes_is_not_cached(apis, kept):
     agent.invoke(ASKED)
     agent.invoke(ASKED)
     assert apis.count == 2
+
+
+def test_an_agent_goes_on_with_what_only_stands_for_a_model(apis, kept):
+    chosen = {"model_provider": "openai", "configurable_fields": ("temperature",)}
+    model = chat_models.init_chat_model("gpt-4o-mini", base_url=apis.url, **chosen)
+    agent = agents.create_agent(model, middleware=[SemanticCacheAgentMiddleware(kept)])
+    assert agent.invoke({"messages": [("user", "q")]})["messages"][-1].text
+    assert kept.troubles == {"wrapping failed: ConfigurationError": 1}
 
 
 def test_a_middleware_with_wrong_settings_is_refused():
