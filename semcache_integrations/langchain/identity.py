@@ -54,7 +54,7 @@ def chat_model_string(model: BaseChatModel, stop: list[str] | None, arguments: M
     asked = {**arguments, "stop": stop}
     if not model.is_lc_serializable():  # what it says of itself is its own code, which may look anywhere
         told = {**_untold(model), **_with_schemas(asked)}
-        return str(model._get_llm_string(**told))  # noqa: SLF001 - LangChain's own key
+        return str(model._get_llm_string(**told))
     return _string(_Call(model, asked))
 
 
@@ -66,7 +66,7 @@ def text_model_string(model: BaseLLM, stop: list[str] | None, arguments: Mapping
 
 def _untold(model: BaseChatModel | BaseLLM) -> dict[str, Any]:
     """Return the settings of a model that says nothing of itself, as far as they are plain values."""
-    if type(model)._identifying_params is not BaseLanguageModel._identifying_params:  # noqa: SLF001 - how LangChain asks
+    if type(model)._identifying_params is not BaseLanguageModel._identifying_params:
         return {}
     common = {*BaseChatModel.model_fields, *BaseLLM.model_fields}
     return {name: value for name, value in model if name not in common and _is_plain(value)}
@@ -158,4 +158,4 @@ def _string(call: _Call) -> str:
     fresh = as_its_base(model, type(model))
     settings = {name: value for name, value in vars(model).items() if name != _MEMO}
     object.__setattr__(fresh, "__dict__", settings)
-    return str(fresh._get_llm_string(**_with_schemas(arguments)))  # noqa: SLF001 - LangChain's own key
+    return str(fresh._get_llm_string(**_with_schemas(arguments)))

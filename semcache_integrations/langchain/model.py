@@ -53,8 +53,8 @@ class CachingChat:
         def ask() -> ChatResult:
             self._await_turn()
             inner = self._inner()
-            about = accepted(inner._generate, run_manager)  # noqa: SLF001 - the hook of every chat model
-            result: ChatResult = inner._generate(messages, stop=stop, **about, **arguments)  # noqa: SLF001 - as above
+            about = accepted(inner._generate, run_manager)
+            result: ChatResult = inner._generate(messages, stop=stop, **about, **arguments)
             if request is not None:
                 self.semcache_desk.answers.keep(request, _told(result))
             return result
@@ -70,8 +70,8 @@ class CachingChat:
         async def ask() -> ChatResult:
             await self._aawait_turn()
             inner = self._inner()
-            about = accepted(inner._agenerate, run_manager)  # noqa: SLF001 - as in _generate
-            result: ChatResult = await inner._agenerate(messages, stop=stop, **about, **arguments)  # noqa: SLF001 - as in _generate
+            about = accepted(inner._agenerate, run_manager)
+            result: ChatResult = await inner._agenerate(messages, stop=stop, **about, **arguments)
             if request is not None:
                 await self.semcache_desk.answers.akeep(request, _told(result))
             return result
@@ -226,10 +226,10 @@ def _streamed(
     model: Any, messages: list[BaseMessage], arguments: dict[str, Any]
 ) -> Iterator[ChatGenerationChunk]:  # Any: LangChain's internals
     """Yield what a model streams; the whole answer of one that cannot."""
-    if type(model)._stream is not BaseChatModel._stream:  # noqa: SLF001 - how LangChain tells them apart
-        yield from model._stream(messages, **arguments)  # noqa: SLF001 - the hook of every chat model
+    if type(model)._stream is not BaseChatModel._stream:
+        yield from model._stream(messages, **arguments)
         return
-    result = model._generate(messages, **_without_manager(model._generate, arguments))  # noqa: SLF001 - as above
+    result = model._generate(messages, **_without_manager(model._generate, arguments))
     yield in_one_piece(_told(result)[0])
 
 
@@ -237,11 +237,11 @@ async def _astreamed(
     model: Any, messages: list[BaseMessage], arguments: dict[str, Any]
 ) -> AsyncIterator[ChatGenerationChunk]:  # Any: as above
     """Async twin of `_streamed`."""
-    if (type(model)._stream, type(model)._astream) != (BaseChatModel._stream, BaseChatModel._astream):  # noqa: SLF001 - as above
-        async for chunk in model._astream(messages, **arguments):  # noqa: SLF001 - as above
+    if (type(model)._stream, type(model)._astream) != (BaseChatModel._stream, BaseChatModel._astream):
+        async for chunk in model._astream(messages, **arguments):
             yield chunk
         return
-    result = await model._agenerate(messages, **_without_manager(model._agenerate, arguments))  # noqa: SLF001 - as above
+    result = await model._agenerate(messages, **_without_manager(model._agenerate, arguments))
     yield in_one_piece(_told(result)[0])
 
 

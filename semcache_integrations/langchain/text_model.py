@@ -44,8 +44,8 @@ class CachingText:
 
         def ask(missing: list[str]) -> LLMResult:
             inner = self._inner()
-            about = accepted(inner._generate, run_manager)  # noqa: SLF001 - the hook of every text model
-            result: LLMResult = inner._generate(missing, stop=stop, **about, **arguments)  # noqa: SLF001 - as above
+            about = accepted(inner._generate, run_manager)
+            result: LLMResult = inner._generate(missing, stop=stop, **about, **arguments)
             for request, answer in _worth_keeping(missing, asking, result):
                 self.semcache_desk.answers.keep(request, answer)
             return result
@@ -69,8 +69,8 @@ class CachingText:
 
         async def ask(missing: list[str]) -> LLMResult:
             inner = self._inner()
-            about = accepted(inner._agenerate, run_manager)  # noqa: SLF001 - as in _generate
-            result: LLMResult = await inner._agenerate(missing, stop=stop, **about, **arguments)  # noqa: SLF001 - as in _generate
+            about = accepted(inner._agenerate, run_manager)
+            result: LLMResult = await inner._agenerate(missing, stop=stop, **about, **arguments)
             for request, answer in _worth_keeping(missing, asking, result):
                 await self.semcache_desk.answers.akeep(request, answer)
             return result
@@ -145,11 +145,11 @@ class CachingText:
     ) -> Iterator[GenerationChunk]:
         """Yield what the model streams, the whole answer of one that cannot, and keep it once it is whole."""
         inner, whole = self._inner(), None
-        if type(inner)._stream is BaseLLM._stream:  # noqa: SLF001 - how LangChain tells them apart
-            (answers,) = inner._generate([prompt], **arguments).generations  # noqa: SLF001 - the hook of every text model
+        if type(inner)._stream is BaseLLM._stream:
+            (answers,) = inner._generate([prompt], **arguments).generations
             chunks: Iterator[GenerationChunk] = _chunks(answers[0], [answers[0].text])
         else:
-            chunks = inner._stream(prompt, **arguments)  # noqa: SLF001 - as above
+            chunks = inner._stream(prompt, **arguments)
         for chunk in chunks:
             whole = chunk if whole is None else whole + chunk
             yield chunk
@@ -162,11 +162,11 @@ class CachingText:
     ) -> AsyncIterator[GenerationChunk]:
         """Async twin of `_upstream`."""
         inner, whole = self._inner(), None
-        if (type(inner)._stream, type(inner)._astream) == (BaseLLM._stream, BaseLLM._astream):  # noqa: SLF001 - as above
-            (answers,) = (await inner._agenerate([prompt], **arguments)).generations  # noqa: SLF001 - as above
+        if (type(inner)._stream, type(inner)._astream) == (BaseLLM._stream, BaseLLM._astream):
+            (answers,) = (await inner._agenerate([prompt], **arguments)).generations
             chunks: AsyncIterator[GenerationChunk] = _one_by_one(_chunks(answers[0], [answers[0].text]))
         else:
-            chunks = inner._astream(prompt, **arguments)  # noqa: SLF001 - as above
+            chunks = inner._astream(prompt, **arguments)
         async for chunk in chunks:
             whole = chunk if whole is None else whole + chunk
             yield chunk
