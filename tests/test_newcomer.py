@@ -63,7 +63,7 @@ def test_a_tenant_is_a_string_everywhere(cache):
 
 def test_adapters_refuse_what_is_no_cache(cache):
     for adapter in (LangChainSemanticCache, LiteLLMSemanticCache):
-        with pytest.raises(ConfigurationError, match="not a CacheConfig"):
+        with pytest.raises(ConfigurationError, match="not CacheConfig"):
             adapter(CacheConfig())
         with pytest.raises(ConfigurationError, match="drop cache=, or ttl_s"):
             adapter(cache, ttl_s=5)
