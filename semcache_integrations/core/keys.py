@@ -26,7 +26,7 @@ SCHEMA_VERSION = 1
 
 _LONGEST_SCOPE = 512  # characters; a longer one is kept as its digest, so that long histories cost no memory
 _EXACT_FLOAT = 2.0**53  # beyond it a float no longer names one integer
-_INT64 = 2**63  # orjson's range
+_LEAST_INTEGER, _MOST_INTEGER = -(2**63), 2**64 - 1  # orjson's range
 _AS_IT_STANDS = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _MARK = "\x00"  # no provider's parameter name begins with NUL, so tagged values collide with nothing
 
@@ -59,7 +59,7 @@ def _mapping(value: Mapping[Any, object]) -> dict[str, object]:
 
 
 def _integer(value: int) -> object:
-    return value if -_INT64 <= value < _INT64 else {_MARK + "int": str(value)}
+    return value if _LEAST_INTEGER <= value <= _MOST_INTEGER else {_MARK + "int": str(value)}
 
 
 def _number(value: float) -> object:

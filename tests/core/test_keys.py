@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, create_model
 
@@ -37,6 +37,11 @@ def scope(**fields: object) -> str:
 
 
 @given(VALUES)
+@example(2**63)
+@example(2**64 - 1)
+@example(2**64)
+@example(-(2**63))
+@example(-(2**63) - 1)
 def test_the_fast_way_and_the_long_way_give_the_same_json(value):
     import orjson
 

@@ -133,26 +133,30 @@ async def test_an_async_stream_that_is_broken_off_is_closed_and_not_kept(wrapped
 
 
 async def test_a_stream_whose_task_is_cancelled_is_not_kept_and_harms_no_other_reader(wrapped):
-    waiting, gate = asyncio.Event(), asyncio.Event()
+    gate = asyncio.Event()
 
     class Slow(AsyncText):
         async def _astream(self, prompt, *arguments, **named):
             for chunk in self._stream(prompt):
                 yield chunk
-                waiting.set()
                 await gate.wait()
 
-    async def read():
-        return "".join([text async for text in model.astream("q")])
+    async def read(begun):
+        texts = []
+        async for text in model.astream("q"):
+            texts.append(text)
+            begun.set()
+        return "".join(texts)
 
     model = wrapped(Slow())
     for survivors in (0, 1):
-        tasks = [asyncio.ensure_future(read()) for _ in range(1 + survivors)]
-        await within(waiting.wait())
+        begun = [asyncio.Event() for _ in range(1 + survivors)]
+        tasks = [asyncio.ensure_future(read(each)) for each in begun]
+        for each in begun:
+            await within(each.wait())
         tasks[0].cancel()
         with pytest.raises(asyncio.CancelledError):
             await within(tasks[0])
-        waiting.clear()
     assert ASKED == ["q"] * 2
     gate.set()
     assert await within(tasks[1]) == await model.ainvoke("q")
