@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from langchain_core.globals import get_llm_cache
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.runnables import Runnable
@@ -57,6 +58,8 @@ def cache_runnable(
 
     made = _rewritten(chain, wrapped)
     if not found:
+        if adapter is not cache and adapter is not get_llm_cache():
+            adapter.close()  # made here, for nothing
         raise ConfigurationError(
             f"there is no model to be found in this {type(chain).__name__}: wrap the model with with_semantic_cache() "
             "before the chain is built from it"

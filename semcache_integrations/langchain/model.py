@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -21,6 +21,7 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from semcache_integrations.context import Surroundings, as_it_was, surroundings
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
+from semcache_integrations.hash_tier import HashKey
 from semcache_integrations.langchain.asking import Desk, accepted, wants_several
 from semcache_integrations.langchain.chunks import chunks_of, in_one_piece, own_copy, sum_of, told
 from semcache_integrations.langchain.envelope import metered
@@ -28,6 +29,24 @@ from semcache_integrations.langchain.identity import as_its_base, chat_model_str
 
 ChatDesk = Desk[ChatResult, ChatGenerationChunk]
 Stop = list[str] | None
+
+
+class _Call(NamedTuple):
+    """One call that the cache could not answer.
+
+    Attributes:
+        key: What equal calls share; None for a call of its own.
+        kept_as: The request that its answer is kept for; None if it is not to be kept.
+        said: What held around the call.
+        messages: What is asked.
+        arguments: All else that the model is given.
+    """
+
+    key: HashKey | None
+    kept_as: CacheRequest | None
+    said: Surroundings
+    messages: list[BaseMessage]
+    arguments: dict[str, Any]
 
 
 class CachingChat:
@@ -83,20 +102,15 @@ class CachingChat:
     ) -> Iterator[ChatGenerationChunk]:  # Any: as above
         desk, request = self.semcache_desk, self._asked(messages, stop, arguments)
         found = None if request is None else desk.answers.find(request)
-        if found is not None:
-            for at, chunk in enumerate(_replayed(found, desk.replay)):
-                if at and desk.replay.delay_s:
-                    time.sleep(desk.replay.delay_s)
-                yield chunk
+        if found is None:
+            call = self._call(request, messages, stop, run_manager, arguments)
+            for chunk in desk.shared(call.key, partial(self._upstream, call)):
+                yield own_copy(chunk)
             return
-        key = None if request is None else desk.answers.cache.identity(request)
-        about = {} if run_manager is None else {"run_manager": run_manager}
-        kept_as = None if wants_several(self, arguments) else request
-        source = partial(
-            self._upstream, kept_as, surroundings.get(), messages, {"stop": stop, **about, **arguments}
-        )
-        for chunk in desk.shared(key, source):
-            yield own_copy(chunk)
+        for at, chunk in enumerate(_replayed(found, desk.replay)):
+            if at and desk.replay.delay_s:
+                time.sleep(desk.replay.delay_s)
+            yield chunk
 
     async def _astream(
         self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
@@ -104,63 +118,65 @@ class CachingChat:
         """Async twin of `_stream`."""
         desk, request = self.semcache_desk, self._asked(messages, stop, arguments)
         found = None if request is None else await desk.answers.afind(request)
-        if found is not None:
-            for at, chunk in enumerate(_replayed(found, desk.replay)):
-                if at and desk.replay.delay_s:
-                    await asyncio.sleep(desk.replay.delay_s)
-                yield chunk
+        if found is None:
+            call = self._call(request, messages, stop, run_manager, arguments)
+            async for chunk in desk.ashared(call.key, partial(self._aupstream, call)):
+                yield own_copy(chunk)
             return
-        key = None if request is None else desk.answers.cache.identity(request)
-        about = {} if run_manager is None else {"run_manager": run_manager}
-        kept_as = None if wants_several(self, arguments) else request
-        source = partial(
-            self._aupstream, kept_as, surroundings.get(), messages, {"stop": stop, **about, **arguments}
-        )
-        async for chunk in desk.ashared(key, source):
-            yield own_copy(chunk)
+        for at, chunk in enumerate(_replayed(found, desk.replay)):
+            if at and desk.replay.delay_s:
+                await asyncio.sleep(desk.replay.delay_s)
+            yield chunk
 
-    def _upstream(
+    def _call(
         self,
         request: CacheRequest | None,
-        said: Surroundings,
         messages: list[BaseMessage],
+        stop: Stop,
+        run_manager: Any,
         arguments: dict[str, Any],
-    ) -> Iterator[ChatGenerationChunk]:
+    ) -> _Call:  # Any: as above
+        about = {} if run_manager is None else {"run_manager": run_manager}
+        return _Call(
+            key=None if request is None else self.semcache_desk.answers.cache.identity(request),
+            kept_as=None if wants_several(self, arguments) else request,
+            said=surroundings.get(),
+            messages=messages,
+            arguments={"stop": stop, **about, **arguments},
+        )
+
+    def _upstream(self, call: _Call) -> Iterator[ChatGenerationChunk]:
         """Yield what the model streams, and keep it once it is whole, wherever it is read to its end."""
-        late = None if request is None else self.semcache_desk.answers.recall(request)
+        answers = self.semcache_desk.answers
+        late = None if call.kept_as is None else answers.recall(call.kept_as)
         if late is not None:
             yield from _replayed(late, self.semcache_desk.replay)
             return
         self._await_turn()
         heard: list[ChatGenerationChunk] = []
-        for chunk in _streamed(self._inner(), messages, arguments):
+        for chunk in _streamed(self._inner(), call.messages, call.arguments):
             heard.append(chunk)
             yield chunk
-        if request is not None:
-            with as_it_was(said):
-                self.semcache_desk.answers.keep(request, sum_of(heard))
+        if call.kept_as is not None:
+            with as_it_was(call.said):
+                answers.keep(call.kept_as, sum_of(heard))
 
-    async def _aupstream(
-        self,
-        request: CacheRequest | None,
-        said: Surroundings,
-        messages: list[BaseMessage],
-        arguments: dict[str, Any],
-    ) -> AsyncIterator[ChatGenerationChunk]:
+    async def _aupstream(self, call: _Call) -> AsyncIterator[ChatGenerationChunk]:
         """Async twin of `_upstream`."""
-        late = None if request is None else self.semcache_desk.answers.recall(request)
+        answers = self.semcache_desk.answers
+        late = None if call.kept_as is None else answers.recall(call.kept_as)
         if late is not None:
             for chunk in _replayed(late, self.semcache_desk.replay):
                 yield chunk
             return
         await self._aawait_turn()
         heard: list[ChatGenerationChunk] = []
-        async for chunk in _astreamed(self._inner(), messages, arguments):
+        async for chunk in _astreamed(self._inner(), call.messages, call.arguments):
             heard.append(chunk)
             yield chunk
-        if request is not None:
-            with as_it_was(said):
-                await self.semcache_desk.answers.akeep(request, sum_of(heard))
+        if call.kept_as is not None:
+            with as_it_was(call.said):
+                await answers.akeep(call.kept_as, sum_of(heard))
 
     def _asked(
         self, messages: list[BaseMessage], stop: Stop, arguments: dict[str, Any]
