@@ -15,15 +15,7 @@ import orjson
 from semcache_integrations.context import labels
 from semcache_integrations.core import answers
 from semcache_integrations.core.errors import UnkeyableError
-from semcache_integrations.core.models import (
-    DEFAULT_CONTROLS,
-    NO_PARAMS,
-    CacheRequest,
-    Controls,
-    Hit,
-    Lookup,
-    Miss,
-)
+from semcache_integrations.core.models import DEFAULT_CONTROLS, NO_PARAMS, CacheRequest, Controls, Hit, Lookup
 from semcache_integrations.engine import Engine
 from semcache_integrations.single_flight import SingleFlight
 
@@ -71,10 +63,10 @@ class CacheAside(Engine):
         entry = await self.astore(question(prompt, **about), _payload(answer))
         return entry.id if entry else None
 
-    def recall(self, request: CacheRequest) -> Lookup:
-        """Look up in memory alone: what somebody else has stored since one's own look-up. Counts nothing."""
+    def recall(self, request: CacheRequest) -> Hit | None:
+        """Return what memory alone knows: what somebody else has stored since one's own look-up. Counts nothing."""
         found = self._recall(request, self._clock())
-        return found if isinstance(found, (Hit, Miss)) else Miss("not_found")
+        return found if isinstance(found, Hit) else None
 
     def get_or_compute(self, prompt: str, compute: Callable[[], str], **about: Any) -> str:
         """Return the stored answer, or `compute()` it and store it.
@@ -173,7 +165,7 @@ def _payload(answer: str) -> str:
         raise UnkeyableError("the answer is not valid Unicode") from None
 
 
-def _answer(found: Lookup) -> str | None:
+def _answer(found: Lookup | None) -> str | None:
     """Read an answer back; a payload of another version, or of somebody else, is a miss."""
     if not isinstance(found, Hit):
         return None

@@ -59,7 +59,7 @@ def scope(
     whose = outer.tenant if tenant is None else tenant_name(tenant)
     without = outer.without_vetoes | guards.known(without_vetoes)
     inner = replace(outer, tags=(*outer.tags, *labels(tags)), tenant=whose, without_vetoes=without)
-    with as_it_was(inner):
+    with Holding(inner):
         yield
 
 
@@ -89,22 +89,31 @@ def labels(tags: Iterable[str]) -> tuple[str, ...]:
 @contextmanager
 def bypass() -> Iterator[None]:
     """Let the calls in the block neither read nor write the cache."""
-    with as_it_was(replace(surroundings.get(), mode="bypass")):
+    with Holding(replace(surroundings.get(), mode="bypass")):
         yield
 
 
 @contextmanager
 def refresh() -> Iterator[None]:
     """Let the calls in the block go upstream and overwrite what is cached."""
-    with as_it_was(replace(surroundings.get(), mode="refresh")):
+    with Holding(replace(surroundings.get(), mode="refresh")):
         yield
 
 
-@contextmanager
-def as_it_was(said: Surroundings) -> Iterator[None]:
-    """Let what runs in the block belong to whom it belonged when it was begun."""
-    token = surroundings.set(said)
-    try:
-        yield
-    finally:
-        surroundings.reset(token)
+class Holding:
+    """A block in which just this holds, whatever holds around it; a class, because streams open one for each chunk.
+
+    Args:
+        said: What holds.
+    """
+
+    __slots__ = ("_said", "_token")
+
+    def __init__(self, said: Surroundings) -> None:
+        self._said = said
+
+    def __enter__(self) -> None:
+        self._token = surroundings.set(self._said)
+
+    def __exit__(self, *_raised: object) -> None:
+        surroundings.reset(self._token)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from langchain_core.outputs import Generation
@@ -61,47 +61,48 @@ class Answers:
         self.latest = llm_string, request.dialect
         return request
 
-    def find(self, request: CacheRequest) -> list[Generation] | None:
-        """Return a fresh copy of the kept answer, or None."""
-        try:
-            return self._revived(self.cache.lookup(request))
-        except Exception as error:  # noqa: BLE001 - see the law
-            self.complain("look-up", error)
-            return None
+    def asked(self, strings: Callable[[], tuple[str, str]], step: str = "look-up") -> CacheRequest | None:
+        """Return the request behind the two strings, or None for a call that has no key.
 
-    async def afind(self, request: CacheRequest) -> list[Generation] | None:
+        Args:
+            strings: Makes them; a model's own code may have a part in it.
+            step: What goes on without the cache if they have no key.
+        """
+        with _GoingOn(self, step):
+            return self.request(*strings())
+        return None
+
+    def find(self, request: CacheRequest | None) -> list[Generation] | None:
+        """Return a fresh copy of the kept answer, or None; nothing is kept for a call without a key."""
+        with _GoingOn(self, "look-up"):
+            return None if request is None else self._revived(self.cache.lookup(request))
+        return None
+
+    async def afind(self, request: CacheRequest | None) -> list[Generation] | None:
         """Async twin of `find`."""
-        try:
-            return self._revived(await self.cache.alookup(request))
-        except Exception as error:  # noqa: BLE001 - see the law
-            self.complain("look-up", error)
-            return None
+        with _GoingOn(self, "look-up"):
+            return None if request is None else self._revived(await self.cache.alookup(request))
+        return None
 
-    def recall(self, request: CacheRequest) -> list[Generation] | None:
+    def recall(self, request: CacheRequest | None) -> list[Generation] | None:
         """Return what has been kept since one's own look-up, as far as memory knows."""
-        try:
-            return self._revived(self.cache.recall(request))
-        except Exception as error:  # noqa: BLE001 - see the law
-            self.complain("look-up", error)
-            return None
+        with _GoingOn(self, "look-up"):
+            return None if request is None else self._revived(self.cache.recall(request))
+        return None
 
-    def keep(self, request: CacheRequest, answer: Sequence[Generation]) -> None:
-        """Keep the answer, if it is complete."""
-        try:
+    def keep(self, request: CacheRequest | None, answer: Sequence[Generation]) -> None:
+        """Keep the answer, if it is complete and the call has a key."""
+        with _GoingOn(self, "write"):
             order = self._order(request, answer)
             if order is not None:
                 self.cache.store(*order)
-        except Exception as error:  # noqa: BLE001 - see the law
-            self.complain("write", error)
 
-    async def akeep(self, request: CacheRequest, answer: Sequence[Generation]) -> None:
+    async def akeep(self, request: CacheRequest | None, answer: Sequence[Generation]) -> None:
         """Async twin of `keep`."""
-        try:
+        with _GoingOn(self, "write"):
             order = self._order(request, answer)
             if order is not None:
                 await self.cache.astore(*order)
-        except Exception as error:  # noqa: BLE001 - see the law
-            self.complain("write", error)
 
     def complain(self, step: str, error: Exception) -> None:
         """Count the trouble, and log its first time."""
@@ -112,7 +113,7 @@ class Answers:
             level = logging.INFO if unkeyable else logging.WARNING
             log.log(level, "the call goes on without the cache: %s", kind)
 
-    def _revived(self, found: Lookup) -> list[Generation] | None:
+    def _revived(self, found: Lookup | None) -> list[Generation] | None:
         answer = envelope.unpack(found.payload) if found else None
         if answer is None or not isinstance(found, Hit):
             return None
@@ -127,9 +128,34 @@ class Answers:
             "age_s": round(self.cache.age_s(hit.entry), 3),
         }
 
-    def _order(self, request: CacheRequest, answer: Sequence[Generation]) -> tuple[CacheRequest, str] | None:
+    def _order(
+        self, request: CacheRequest | None, answer: Sequence[Generation]
+    ) -> tuple[CacheRequest, str] | None:
+        if request is None:
+            return None
         payload = envelope.pack(answer)
         if payload is None:
             self.troubles["not storable"] += 1
             return None
         return (replace(request, controls=EXACT) if calls_tools(answer) else request), payload
+
+
+class _GoingOn:
+    """Lets the user's call go on, whatever is raised in the block: it is counted, and the block ends there.
+
+    An interruption (Ctrl-C, a cancelled task) is no trouble of the cache, and goes through.
+    """
+
+    __slots__ = ("_answers", "_step")
+
+    def __init__(self, answers: Answers, step: str) -> None:
+        self._answers, self._step = answers, step
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._answers.complain(self._step, error)
+        return True

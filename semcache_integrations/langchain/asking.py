@@ -6,23 +6,65 @@ answer, and a stream is whole when its source has come to its end, not when its 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from inspect import signature
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationChunk
 
+from semcache_integrations.context import Holding, Surroundings, surroundings
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.hash_tier import HashKey
 from semcache_integrations.langchain.answers import Answers
+from semcache_integrations.langchain.cache import LangChainSemanticCache
+from semcache_integrations.langchain.identity import as_its_base
 from semcache_integrations.shared_streams import SharedStreams
 from semcache_integrations.single_flight import SingleFlight
 
 R = TypeVar("R")
 C = TypeVar("C", ChatGenerationChunk, GenerationChunk)
+T = TypeVar("T")
+
+
+class Call(NamedTuple):
+    """One streaming call that the cache could not answer.
+
+    Attributes:
+        asked: The messages or the prompt.
+        arguments: All else that the model is given.
+        key: What equal calls share; None for a call of its own.
+        kept_as: The request that its answer is kept for; None if it is not to be kept.
+        said: What held around the call.
+    """
+
+    asked: Any
+    arguments: dict[str, Any]
+    key: HashKey | None
+    kept_as: CacheRequest | None
+    said: Surroundings
+
+
+class Caching:
+    """What caching models of both kinds have in common; a mixin.
+
+    Attributes:
+        semcache_base: The model's own class.
+        semcache_desk: The cache, and how answers are replayed.
+        semcache_adapter: The cache as its user knows it.
+    """
+
+    semcache_base: ClassVar[type[Any]]  # Any: of chat or of text models
+    semcache_desk: ClassVar[Desk[Any, Any]]  # Any: as above
+    semcache_adapter: ClassVar[LangChainSemanticCache]
+
+    def _inner(self) -> Any:  # Any: as above
+        """Return this model as one of its own class: what that calls of itself is not cached a second time."""
+        return as_its_base(self, self.semcache_base)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +83,9 @@ class Desk(Generic[R, C]):
     _aflights: SingleFlight[R] = field(default_factory=SingleFlight, repr=False)
     _streams: SharedStreams[C] = field(default_factory=SharedStreams, repr=False)
 
-    def asked(self, strings: Callable[[], tuple[str, str]]) -> CacheRequest | None:
-        """Return the request behind LangChain's two strings, or None for one that has no key."""
-        try:
-            return self.answers.request(*strings())
-        except Exception as error:  # noqa: BLE001 - a model's own code makes these strings; the user's call goes on
-            self.answers.complain("look-up", error)
-            return None
-
     def once(
         self,
-        request: CacheRequest,
+        request: CacheRequest | None,
         revive: Callable[[Sequence[Generation]], R],
         ask: Callable[[], R],
     ) -> R:
@@ -59,7 +93,7 @@ class Desk(Generic[R, C]):
         found = self.answers.find(request)
         if found is not None:
             return revive(found)
-        key = self.answers.cache.identity(request)
+        key = self._key(request)
         if key is None:
             return ask()
         took = False
@@ -78,7 +112,7 @@ class Desk(Generic[R, C]):
 
     async def aonce(
         self,
-        request: CacheRequest,
+        request: CacheRequest | None,
         revive: Callable[[Sequence[Generation]], R],
         ask: Callable[[], Awaitable[R]],
     ) -> R:
@@ -86,7 +120,7 @@ class Desk(Generic[R, C]):
         found = await self.answers.afind(request)
         if found is not None:
             return revive(found)
-        key = self.answers.cache.identity(request)
+        key = self._key(request)
         if key is None:
             return await ask()
         took = False
@@ -103,13 +137,49 @@ class Desk(Generic[R, C]):
         found = await self.answers.afind(request)
         return await ask() if found is None else revive(found)
 
-    def shared(self, key: HashKey | None, source: Callable[[], Iterator[C]]) -> Iterator[C]:
-        """Yield the chunks of a stream that equal calls share."""
-        return source() if key is None else self._streams.read(key, source)
+    def call(
+        self, model: Caching, request: CacheRequest | None, asked: Any, arguments: dict[str, Any]
+    ) -> Call:  # Any: messages or a prompt, and what LangChain passes on
+        """Return what is to be known of a call of `model` that goes upstream."""
+        kept_as = None if _wants_several(model, arguments) else request
+        return Call(asked, arguments, self._key(request), kept_as, surroundings.get())
 
-    def ashared(self, key: HashKey | None, source: Callable[[], AsyncIterator[C]]) -> AsyncIterator[C]:
+    def shared(self, call: Call, source: Callable[[Call], Iterator[C]]) -> Iterator[C]:
+        """Yield the chunks of a stream that equal calls share."""
+        return source(call) if call.key is None else self._streams.read(call.key, partial(source, call))
+
+    def ashared(self, call: Call, source: Callable[[Call], AsyncIterator[C]]) -> AsyncIterator[C]:
         """Async twin of `shared`."""
-        return source() if key is None else self._streams.aread(key, source)
+        return source(call) if call.key is None else self._streams.aread(call.key, partial(source, call))
+
+    def keep(self, call: Call, answer: Sequence[Generation]) -> None:
+        """Keep what a stream has come to, for whom it was asked, wherever it was read to its end."""
+        with Holding(call.said):
+            self.answers.keep(call.kept_as, answer)
+
+    async def akeep(self, call: Call, answer: Sequence[Generation]) -> None:
+        """Async twin of `keep`."""
+        with Holding(call.said):
+            await self.answers.akeep(call.kept_as, answer)
+
+    def _key(self, request: CacheRequest | None) -> HashKey | None:
+        return None if request is None else self.answers.cache.identity(request)
+
+
+def paced(chunks: Iterable[T], delay_s: float) -> Iterator[T]:
+    """Yield chunks that are there already as far apart as `ReplayConfig.delay_s` asks for."""
+    for at, chunk in enumerate(chunks):
+        if at and delay_s:
+            time.sleep(delay_s)
+        yield chunk
+
+
+async def apaced(chunks: Iterable[T], delay_s: float) -> AsyncIterator[T]:
+    """Async twin of `paced`."""
+    for at, chunk in enumerate(chunks):
+        if at and delay_s:
+            await asyncio.sleep(delay_s)
+        yield chunk
 
 
 def accepted(hook: Any, run_manager: Any) -> dict[str, Any]:  # Any: LangChain's internals
@@ -119,12 +189,12 @@ def accepted(hook: Any, run_manager: Any) -> dict[str, Any]:  # Any: LangChain's
     return {"run_manager": run_manager} if takes else {}
 
 
-def wants_several(model: Any, arguments: Mapping[str, Any]) -> bool:  # Any: as above
-    """Whether a call asks for several answers: what it streams is one of them, or all mixed up."""
-    wanted = arguments.get("n", getattr(model, "n", None))
-    return isinstance(wanted, int) and wanted > 1
-
-
 @lru_cache(maxsize=256)
 def _takes_manager(hook: Any) -> bool:  # Any: a function
     return "run_manager" in signature(hook).parameters
+
+
+def _wants_several(model: object, arguments: Mapping[str, Any]) -> bool:  # Any: as above
+    """Whether a call asks for several answers: what it streams is one of them, or all mixed up."""
+    wanted = arguments.get("n", getattr(model, "n", None))
+    return isinstance(wanted, int) and wanted > 1

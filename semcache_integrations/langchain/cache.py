@@ -20,7 +20,6 @@ from semcache_integrations import context
 from semcache_integrations.cache import SemanticCache, shared_or_new
 from semcache_integrations.closing import Closing
 from semcache_integrations.core.errors import ConfigurationError
-from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.explanation import Explanation
 from semcache_integrations.langchain.answers import Answers
 from semcache_integrations.langchain.envelope import HitUsage, metered
@@ -86,25 +85,19 @@ class LangChainSemanticCache(BaseCache, Closing):
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return a fresh copy of the kept answer, or None."""
-        request = self._request(prompt, llm_string, "look-up")
-        return None if request is None else metered(self.answers.find(request))
+        return metered(self.answers.find(self.answers.asked(lambda: (prompt, llm_string))))
 
     async def alookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Async twin of `lookup`."""
-        request = self._request(prompt, llm_string, "look-up")
-        return None if request is None else metered(await self.answers.afind(request))
+        return metered(await self.answers.afind(self.answers.asked(lambda: (prompt, llm_string))))
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Keep the answer, if it is complete."""
-        request = self._request(prompt, llm_string, "write")
-        if request is not None:
-            self.answers.keep(request, return_val)
+        self.answers.keep(self.answers.asked(lambda: (prompt, llm_string), "write"), return_val)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Async twin of `update`."""
-        request = self._request(prompt, llm_string, "write")
-        if request is not None:
-            await self.answers.akeep(request, return_val)
+        await self.answers.akeep(self.answers.asked(lambda: (prompt, llm_string), "write"), return_val)
 
     @property
     def troubles(self) -> Counter[str]:
@@ -130,13 +123,6 @@ class LangChainSemanticCache(BaseCache, Closing):
             await self.cache.ainvalidate(tenant=tenant)
         else:
             await self.cache.aclear()
-
-    def _request(self, prompt: str, llm_string: str, step: str) -> CacheRequest | None:
-        try:
-            return self.answers.request(prompt, llm_string)
-        except Exception as error:  # noqa: BLE001 - LangChain does not guard this call, and the user's must go on
-            self.answers.complain(step, error)
-            return None
 
     def _asking(self) -> str:
         said = context.surroundings.get().tenant

@@ -5,20 +5,18 @@ The law: a handler sees each token once. What was streamed live is not replayed,
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
-from langchain_core.messages import get_buffer_string
+from langchain_core.callbacks.manager import handle_event
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.langchain.chunks import chunks_of
 
-log = logging.getLogger("semcache_integrations.langchain")
 _WORDS = Replay()
 _IGNORED_BY = {
     "on_llm": "ignore_llm",
@@ -96,15 +94,8 @@ class StreamReplayHandler(BaseCallbackHandler):
         self._tell("on_llm_error", error, run_id=run_id, **about)
 
     def _tell(self, event: str, *said: Any, **about: Any) -> None:  # Any: as above
-        for handler in self.handlers:
-            if _ignores(handler, event):
-                continue
-            try:
-                _call(handler, event, *said, **about)
-            except Exception as error:
-                if handler.raise_error:
-                    raise
-                log.warning("%s failed in %s: %r", type(handler).__name__, event, error)
+        kind = "_".join(event.split("_")[:2])
+        handle_event(list(self.handlers), event, _IGNORED_BY.get(kind), *said, **about)
 
 
 def _is_sync(handler: object) -> bool:
@@ -113,23 +104,6 @@ def _is_sync(handler: object) -> bool:
 
 def _is_hit(answer: ChatGeneration) -> bool:
     return bool(answer.message.response_metadata.get("semcache"))
-
-
-def _ignores(handler: BaseCallbackHandler, event: str) -> bool:
-    kind = "_".join(event.split("_")[:2])
-    return bool(getattr(handler, _IGNORED_BY.get(kind, ""), False))
-
-
-def _call(handler: BaseCallbackHandler, event: str, *said: Any, **about: Any) -> None:  # Any: as above
-    """Call a handler as LangChain does: one that knows no chat models is told of a prompt."""
-    try:
-        getattr(handler, event)(*said, **about)
-    except NotImplementedError:
-        if event != "on_chat_model_start":
-            raise
-        model, conversations, *others = said
-        prompts = [get_buffer_string(messages) for messages in conversations]
-        handler.on_llm_start(model, prompts, *others, **about)
 
 
 def _handing_on(event: str) -> Callable[..., None]:

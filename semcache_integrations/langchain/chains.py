@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from langchain_core.globals import get_llm_cache
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.runnables import Runnable
@@ -17,7 +16,7 @@ from pydantic import BaseModel
 
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay
-from semcache_integrations.langchain.wrapping import CacheLike, adapter_for, with_semantic_cache
+from semcache_integrations.langchain.wrapping import CacheLike, adapter_for, models_in, with_semantic_cache
 
 R = TypeVar("R", bound="Runnable[Any, Any]")  # Any: chains of all kinds
 
@@ -49,22 +48,13 @@ def cache_runnable(
     Raises:
         ConfigurationError: there is no model in it, or the settings cannot work.
     """
-    found: list[object] = []
-    adapter = adapter_for(cache, settings)
-
-    def wrapped(model: Any) -> Any:  # Any: BaseChatModel or BaseLLM
-        found.append(model)
-        return with_semantic_cache(model, adapter, replay=replay)
-
-    made = _rewritten(chain, wrapped)
-    if not found:
-        if adapter is not cache and adapter is not get_llm_cache():
-            adapter.close()  # made here, for nothing
+    if next(models_in(chain), None) is None:
         raise ConfigurationError(
             f"there is no model to be found in this {type(chain).__name__}: wrap the model with with_semantic_cache() "
             "before the chain is built from it"
         )
-    return cast("R", made)
+    adapter = adapter_for(cache, settings)
+    return cast("R", _rewritten(chain, lambda model: with_semantic_cache(model, adapter, replay=replay)))
 
 
 def _rewritten(part: Any, wrapped: Callable[[Any], Any]) -> Any:  # Any: whatever the fields of chains hold

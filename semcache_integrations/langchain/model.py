@@ -7,57 +7,28 @@ makes every callback, event and id of a replayed answer, once.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation
 from langchain_core.rate_limiters import BaseRateLimiter
 
-from semcache_integrations.context import Surroundings, as_it_was, surroundings
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
-from semcache_integrations.hash_tier import HashKey
-from semcache_integrations.langchain.asking import Desk, accepted, wants_several
+from semcache_integrations.langchain.asking import Caching, Call, Desk, accepted, apaced, paced
 from semcache_integrations.langchain.chunks import chunks_of, in_one_piece, own_copy, sum_of, told
 from semcache_integrations.langchain.envelope import metered
-from semcache_integrations.langchain.identity import as_its_base, chat_model_string, prompt_of
+from semcache_integrations.langchain.identity import chat_model_string, prompt_of
 
 ChatDesk = Desk[ChatResult, ChatGenerationChunk]
 Stop = list[str] | None
 
 
-class _Call(NamedTuple):
-    """One call that the cache could not answer.
+class CachingChat(Caching):
+    """What a caching chat model does otherwise than its own class; a mixin."""
 
-    Attributes:
-        key: What equal calls share; None for a call of its own.
-        kept_as: The request that its answer is kept for; None if it is not to be kept.
-        said: What held around the call.
-        messages: What is asked.
-        arguments: All else that the model is given.
-    """
-
-    key: HashKey | None
-    kept_as: CacheRequest | None
-    said: Surroundings
-    messages: list[BaseMessage]
-    arguments: dict[str, Any]
-
-
-class CachingChat:
-    """What a caching chat model does otherwise than its own class; a mixin.
-
-    Attributes:
-        semcache_base: The model's own class.
-        semcache_desk: The cache, and how answers are replayed.
-    """
-
-    semcache_base: ClassVar[type[BaseChatModel]]
     semcache_desk: ClassVar[ChatDesk]
 
     # Native producers of protocol events would pass by the cache; LangChain makes the events of `_stream` then.
@@ -74,11 +45,10 @@ class CachingChat:
             inner = self._inner()
             about = accepted(inner._generate, run_manager)
             result: ChatResult = inner._generate(messages, stop=stop, **about, **arguments)
-            if request is not None:
-                self.semcache_desk.answers.keep(request, _told(result))
+            self.semcache_desk.answers.keep(request, _told(result))
             return result
 
-        return ask() if request is None else self.semcache_desk.once(request, _result, ask)
+        return self.semcache_desk.once(request, _result, ask)
 
     async def _agenerate(
         self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
@@ -91,104 +61,73 @@ class CachingChat:
             inner = self._inner()
             about = accepted(inner._agenerate, run_manager)
             result: ChatResult = await inner._agenerate(messages, stop=stop, **about, **arguments)
-            if request is not None:
-                await self.semcache_desk.answers.akeep(request, _told(result))
+            await self.semcache_desk.answers.akeep(request, _told(result))
             return result
 
-        return await ask() if request is None else await self.semcache_desk.aonce(request, _result, ask)
+        return await self.semcache_desk.aonce(request, _result, ask)
 
     def _stream(
         self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
     ) -> Iterator[ChatGenerationChunk]:  # Any: as above
         desk, request = self.semcache_desk, self._asked(messages, stop, arguments)
-        found = None if request is None else desk.answers.find(request)
-        if found is None:
-            call = self._call(request, messages, stop, run_manager, arguments)
-            for chunk in desk.shared(call.key, partial(self._upstream, call)):
-                yield own_copy(chunk)
+        found = desk.answers.find(request)
+        if found is not None:
+            yield from paced(_replayed(found, desk.replay), desk.replay.delay_s)
             return
-        for at, chunk in enumerate(_replayed(found, desk.replay)):
-            if at and desk.replay.delay_s:
-                time.sleep(desk.replay.delay_s)
-            yield chunk
+        call = desk.call(self, request, messages, {"stop": stop, **_stated(run_manager), **arguments})
+        for chunk in desk.shared(call, self._upstream):
+            yield own_copy(chunk)
 
     async def _astream(
         self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
     ) -> AsyncIterator[ChatGenerationChunk]:  # Any: as above
         """Async twin of `_stream`."""
         desk, request = self.semcache_desk, self._asked(messages, stop, arguments)
-        found = None if request is None else await desk.answers.afind(request)
-        if found is None:
-            call = self._call(request, messages, stop, run_manager, arguments)
-            async for chunk in desk.ashared(call.key, partial(self._aupstream, call)):
-                yield own_copy(chunk)
+        found = await desk.answers.afind(request)
+        if found is not None:
+            async for chunk in apaced(_replayed(found, desk.replay), desk.replay.delay_s):
+                yield chunk
             return
-        for at, chunk in enumerate(_replayed(found, desk.replay)):
-            if at and desk.replay.delay_s:
-                await asyncio.sleep(desk.replay.delay_s)
-            yield chunk
+        call = desk.call(self, request, messages, {"stop": stop, **_stated(run_manager), **arguments})
+        async for chunk in desk.ashared(call, self._aupstream):
+            yield own_copy(chunk)
 
-    def _call(
-        self,
-        request: CacheRequest | None,
-        messages: list[BaseMessage],
-        stop: Stop,
-        run_manager: Any,
-        arguments: dict[str, Any],
-    ) -> _Call:  # Any: as above
-        about = {} if run_manager is None else {"run_manager": run_manager}
-        return _Call(
-            key=None if request is None else self.semcache_desk.answers.cache.identity(request),
-            kept_as=None if wants_several(self, arguments) else request,
-            said=surroundings.get(),
-            messages=messages,
-            arguments={"stop": stop, **about, **arguments},
-        )
-
-    def _upstream(self, call: _Call) -> Iterator[ChatGenerationChunk]:
-        """Yield what the model streams, and keep it once it is whole, wherever it is read to its end."""
-        answers = self.semcache_desk.answers
-        late = None if call.kept_as is None else answers.recall(call.kept_as)
+    def _upstream(self, call: Call) -> Iterator[ChatGenerationChunk]:
+        """Yield what the model streams, and keep it once it is whole."""
+        desk = self.semcache_desk
+        late = desk.answers.recall(call.kept_as)
         if late is not None:
-            yield from _replayed(late, self.semcache_desk.replay)
+            yield from _replayed(late, desk.replay)
             return
         self._await_turn()
         heard: list[ChatGenerationChunk] = []
-        for chunk in _streamed(self._inner(), call.messages, call.arguments):
+        for chunk in _streamed(self._inner(), call.asked, call.arguments):
             heard.append(chunk)
             yield chunk
-        if call.kept_as is not None:
-            with as_it_was(call.said):
-                answers.keep(call.kept_as, sum_of(heard))
+        desk.keep(call, sum_of(heard))
 
-    async def _aupstream(self, call: _Call) -> AsyncIterator[ChatGenerationChunk]:
+    async def _aupstream(self, call: Call) -> AsyncIterator[ChatGenerationChunk]:
         """Async twin of `_upstream`."""
-        answers = self.semcache_desk.answers
-        late = None if call.kept_as is None else answers.recall(call.kept_as)
+        desk = self.semcache_desk
+        late = desk.answers.recall(call.kept_as)
         if late is not None:
-            for chunk in _replayed(late, self.semcache_desk.replay):
+            for chunk in _replayed(late, desk.replay):
                 yield chunk
             return
         await self._aawait_turn()
         heard: list[ChatGenerationChunk] = []
-        async for chunk in _astreamed(self._inner(), call.messages, call.arguments):
+        async for chunk in _astreamed(self._inner(), call.asked, call.arguments):
             heard.append(chunk)
             yield chunk
-        if call.kept_as is not None:
-            with as_it_was(call.said):
-                await answers.akeep(call.kept_as, sum_of(heard))
+        await desk.akeep(call, sum_of(heard))
 
     def _asked(
         self, messages: list[BaseMessage], stop: Stop, arguments: dict[str, Any]
     ) -> CacheRequest | None:
         model = self._inner()
-        return self.semcache_desk.asked(
+        return self.semcache_desk.answers.asked(
             lambda: (prompt_of(messages), chat_model_string(model, stop, arguments))
         )
-
-    def _inner(self) -> Any:
-        """Return this model as one of its own class: what that calls of itself is not cached a second time."""
-        return as_its_base(self, self.semcache_base)
 
     def _await_turn(self) -> None:
         limiter = vars(self).get("rate_limiter")
@@ -207,12 +146,14 @@ class Postponed(BaseRateLimiter):
     def __init__(self, meant: BaseRateLimiter) -> None:
         self.meant = meant
 
-    def acquire(self, *, blocking: bool = True) -> bool:  # noqa: ARG002 - LangChain's signature
-        """Let it pass."""
+    def acquire(self, *, blocking: bool = True) -> bool:
+        """Let it pass, at once in any case."""
+        del blocking
         return True
 
-    async def aacquire(self, *, blocking: bool = True) -> bool:  # noqa: ARG002 - as above
-        """Let it pass."""
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        """Async twin of `acquire`."""
+        del blocking
         return True
 
 
@@ -259,6 +200,11 @@ async def _astreamed(
         return
     result = await model._agenerate(messages, **_without_manager(model._agenerate, arguments))
     yield in_one_piece(_told(result)[0])
+
+
+def _stated(run_manager: Any) -> dict[str, Any]:  # Any: as above
+    """Return the run manager as an argument if there is one: LangChain passes none to most streams."""
+    return {} if run_manager is None else {"run_manager": run_manager}
 
 
 def _without_manager(hook: Any, arguments: dict[str, Any]) -> dict[str, Any]:  # Any: as above

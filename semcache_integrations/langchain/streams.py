@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import Any, TypeVar
 
-from semcache_integrations.context import Surroundings, as_it_was, surroundings
+from semcache_integrations.context import Holding, Surroundings, surroundings
 
 T = TypeVar("T")
 
@@ -19,15 +19,18 @@ class BelongingStreams:
 
     def stream(self, *said: Any, **about: Any) -> Iterator[Any]:  # Any: as LangChain types them
         """Stream one answer; see the model's own class."""
-        return _belonging(surroundings.get(), super().stream(*said, **about))  # type: ignore[misc] # the model's
+        model: Any = super()
+        return _belonging(surroundings.get(), model.stream(*said, **about))
 
     def astream(self, *said: Any, **about: Any) -> AsyncIterator[Any]:  # Any: as above
         """Async twin of `stream`."""
-        return _abelonging(surroundings.get(), super().astream(*said, **about))  # type: ignore[misc] # as above
+        model: Any = super()
+        return _abelonging(surroundings.get(), model.astream(*said, **about))
 
     def astream_events(self, *said: Any, **about: Any) -> Any:  # Any: as above
         """Stream the events of one answer; see the model's own class."""
-        events = super().astream_events(*said, **about)  # type: ignore[misc] # as above
+        model: Any = super()
+        events = model.astream_events(*said, **about)
         if not isinstance(events, AsyncIterator):
             return events  # v3 begins at once
         return _abelonging(surroundings.get(), events)
@@ -36,28 +39,28 @@ class BelongingStreams:
 def _belonging(said: Surroundings, stream: Iterator[T]) -> Iterator[T]:
     try:
         while True:
-            with as_it_was(said):
+            with Holding(said):
                 chunk = next(stream, _END)
             if chunk is _END:
                 return
             yield chunk
     finally:
         if isinstance(stream, Generator):
-            with as_it_was(said):
+            with Holding(said):
                 stream.close()
 
 
 async def _abelonging(said: Surroundings, stream: AsyncIterator[T]) -> AsyncIterator[T]:
     try:
         while True:
-            with as_it_was(said):
+            with Holding(said):
                 chunk = await anext(stream, _END)
             if chunk is _END:
                 return
             yield chunk
     finally:
         if isinstance(stream, AsyncGenerator):
-            with as_it_was(said):
+            with Holding(said):
                 await stream.aclose()
 
 

@@ -7,34 +7,25 @@ streams, so each reader of a shared stream announces its own.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 
-from semcache_integrations.context import Surroundings, as_it_was, surroundings
+from semcache_integrations.context import surroundings
 from semcache_integrations.core.models import CacheRequest
-from semcache_integrations.core.replay import split
-from semcache_integrations.langchain.asking import Desk, accepted, wants_several
-from semcache_integrations.langchain.identity import as_its_base, text_model_string
+from semcache_integrations.core.replay import Replay, split
+from semcache_integrations.langchain.asking import Caching, Call, Desk, accepted, apaced, paced
+from semcache_integrations.langchain.identity import text_model_string
 
 TextDesk = Desk[LLMResult, GenerationChunk]
 Stop = list[str] | None
 
 
-class CachingText:
-    """What a caching text model does otherwise than its own class; a mixin.
+class CachingText(Caching):
+    """What a caching text model does otherwise than its own class; a mixin."""
 
-    Attributes:
-        semcache_base: The model's own class.
-        semcache_desk: The cache, and how answers are replayed.
-    """
-
-    semcache_base: ClassVar[type[BaseLLM]]
     semcache_desk: ClassVar[TextDesk]
 
     def _generate(
@@ -56,7 +47,7 @@ class CachingText:
         if only is not None:
             result = self.semcache_desk.once(only, _result, lambda: ask(prompts[:1]))
             return _for_all(prompts, {prompts[0]: result.generations[0]}, result)
-        found = {prompt: self._found(request) for prompt, request in asking.items()}
+        found = {prompt: self.semcache_desk.answers.find(request) for prompt, request in asking.items()}
         missing = [prompt for prompt, answer in found.items() if answer is None]
         result = ask(missing) if missing else LLMResult(generations=[])
         return _for_all(prompts, {**found, **dict(zip(missing, result.generations, strict=True))}, result)
@@ -81,7 +72,9 @@ class CachingText:
         if only is not None:
             result = await self.semcache_desk.aonce(only, _result, lambda: ask(prompts[:1]))
             return _for_all(prompts, {prompts[0]: result.generations[0]}, result)
-        found = {prompt: await self._afound(request) for prompt, request in asking.items()}
+        found = {
+            prompt: await self.semcache_desk.answers.afind(request) for prompt, request in asking.items()
+        }
         missing = [prompt for prompt, answer in found.items() if answer is None]
         result = await ask(missing) if missing else LLMResult(generations=[])
         return _for_all(prompts, {**found, **dict(zip(missing, result.generations, strict=True))}, result)
@@ -90,14 +83,13 @@ class CachingText:
         self, prompt: str, stop: Stop = None, run_manager: Any = None, **arguments: Any
     ) -> Iterator[GenerationChunk]:  # Any: as above
         desk, request = self.semcache_desk, self._asked(prompt, stop, arguments)
-        found = self._found(request)
-        if found is not None:
-            chunks: Iterator[GenerationChunk] = self._replayed(found[0])
+        found = desk.answers.find(request)
+        if found is None:
+            chunks = desk.shared(
+                desk.call(self, request, prompt, {"stop": stop, **arguments}), self._upstream
+            )
         else:
-            key = None if request is None else desk.answers.cache.identity(request)
-            kept_as = None if wants_several(self, arguments) else request
-            source = partial(self._upstream, kept_as, surroundings.get(), prompt, {"stop": stop, **arguments})
-            chunks = desk.shared(key, source)
+            chunks = paced(_replayed(found, desk.replay), desk.replay.delay_s)
         for chunk in chunks:
             mine = _own(chunk)
             if run_manager is not None:
@@ -109,85 +101,57 @@ class CachingText:
     ) -> AsyncIterator[GenerationChunk]:  # Any: as above
         """Async twin of `_stream`."""
         desk, request = self.semcache_desk, self._asked(prompt, stop, arguments)
-        found = await self._afound(request)
-        if found is not None:
-            chunks: AsyncIterator[GenerationChunk] = self._areplayed(found[0])
-        else:
-            key = None if request is None else desk.answers.cache.identity(request)
-            kept_as = None if wants_several(self, arguments) else request
-            source = partial(
-                self._aupstream, kept_as, surroundings.get(), prompt, {"stop": stop, **arguments}
+        found = await desk.answers.afind(request)
+        if found is None:
+            chunks = desk.ashared(
+                desk.call(self, request, prompt, {"stop": stop, **arguments}), self._aupstream
             )
-            chunks = desk.ashared(key, source)
+        else:
+            chunks = apaced(_replayed(found, desk.replay), desk.replay.delay_s)
         async for chunk in chunks:
             mine = _own(chunk)
             if run_manager is not None:
                 await run_manager.on_llm_new_token(mine.text, chunk=mine)
             yield mine
 
-    def _replayed(self, answer: Generation) -> Iterator[GenerationChunk]:
-        replay = self.semcache_desk.replay
-        for at, chunk in enumerate(_chunks(answer, list(split(answer.text, replay)))):
-            if at and replay.delay_s:
-                time.sleep(replay.delay_s)
-            yield chunk
-
-    async def _areplayed(self, answer: Generation) -> AsyncIterator[GenerationChunk]:
-        """Async twin of `_replayed`."""
-        replay = self.semcache_desk.replay
-        for at, chunk in enumerate(_chunks(answer, list(split(answer.text, replay)))):
-            if at and replay.delay_s:
-                await asyncio.sleep(replay.delay_s)
-            yield chunk
-
-    def _upstream(
-        self, request: CacheRequest | None, said: Surroundings, prompt: str, arguments: dict[str, Any]
-    ) -> Iterator[GenerationChunk]:
+    def _upstream(self, call: Call) -> Iterator[GenerationChunk]:
         """Yield what the model streams, the whole answer of one that cannot, and keep it once it is whole."""
-        inner, whole = self._inner(), None
+        desk, inner, whole = self.semcache_desk, self._inner(), None
+        late = desk.answers.recall(call.kept_as)
+        if late is not None:
+            yield from _replayed(late, desk.replay)
+            return
         if type(inner)._stream is BaseLLM._stream:
-            (answers,) = inner._generate([prompt], **arguments).generations
+            (answers,) = inner._generate([call.asked], **call.arguments).generations
             chunks: Iterator[GenerationChunk] = _chunks(answers[0], [answers[0].text])
         else:
-            chunks = inner._stream(prompt, **arguments)
+            chunks = inner._stream(call.asked, **call.arguments)
         for chunk in chunks:
             whole = chunk if whole is None else whole + chunk
             yield chunk
-        if request is not None and whole is not None:
-            with as_it_was(said):
-                self.semcache_desk.answers.keep(request, [_plain(whole)])
+        desk.keep(call, [] if whole is None else [_plain(whole)])
 
-    async def _aupstream(
-        self, request: CacheRequest | None, said: Surroundings, prompt: str, arguments: dict[str, Any]
-    ) -> AsyncIterator[GenerationChunk]:
+    async def _aupstream(self, call: Call) -> AsyncIterator[GenerationChunk]:
         """Async twin of `_upstream`."""
-        inner, whole = self._inner(), None
+        desk, inner, whole = self.semcache_desk, self._inner(), None
+        late = desk.answers.recall(call.kept_as)
+        if late is not None:
+            for chunk in _replayed(late, desk.replay):
+                yield chunk
+            return
         if (type(inner)._stream, type(inner)._astream) == (BaseLLM._stream, BaseLLM._astream):
-            (answers,) = (await inner._agenerate([prompt], **arguments)).generations
-            chunks: AsyncIterator[GenerationChunk] = _one_by_one(_chunks(answers[0], [answers[0].text]))
+            (answers,) = (await inner._agenerate([call.asked], **call.arguments)).generations
+            chunks: AsyncIterator[GenerationChunk] = apaced(_chunks(answers[0], [answers[0].text]), 0.0)
         else:
-            chunks = inner._astream(prompt, **arguments)
+            chunks = inner._astream(call.asked, **call.arguments)
         async for chunk in chunks:
             whole = chunk if whole is None else whole + chunk
             yield chunk
-        if request is not None and whole is not None:
-            with as_it_was(said):
-                await self.semcache_desk.answers.akeep(request, [_plain(whole)])
-
-    def _found(self, request: CacheRequest | None) -> Sequence[Generation] | None:
-        return None if request is None else self.semcache_desk.answers.find(request)
-
-    async def _afound(self, request: CacheRequest | None) -> Sequence[Generation] | None:
-        """Async twin of `_found`."""
-        return None if request is None else await self.semcache_desk.answers.afind(request)
+        await desk.akeep(call, [] if whole is None else [_plain(whole)])
 
     def _asked(self, prompt: str, stop: Stop, arguments: dict[str, Any]) -> CacheRequest | None:
         model = self._inner()
-        return self.semcache_desk.asked(lambda: (prompt, text_model_string(model, stop, arguments)))
-
-    def _inner(self) -> Any:
-        """Return this model as one of its own class: what that calls of itself is not cached a second time."""
-        return as_its_base(self, self.semcache_base)
+        return self.semcache_desk.answers.asked(lambda: (prompt, text_model_string(model, stop, arguments)))
 
 
 def _unknown(asking: Mapping[str, CacheRequest | None]) -> bool:
@@ -226,12 +190,11 @@ def _plain(answer: Any) -> Generation:  # Any: as LangChain types what an LLMRes
     return Generation(text=answer.text, generation_info=answer.generation_info)
 
 
+def _replayed(answer: Sequence[Generation], replay: Replay) -> Iterator[GenerationChunk]:
+    return _chunks(answer[0], list(split(answer[0].text, replay)))
+
+
 def _chunks(answer: Any, texts: Sequence[str]) -> Iterator[GenerationChunk]:  # Any: as above
     """Yield the texts as chunks, the last of which says what was told about the answer."""
     for at, text in enumerate(texts, start=1):
         yield GenerationChunk(text=text, generation_info=answer.generation_info if at == len(texts) else None)
-
-
-async def _one_by_one(chunks: Iterator[GenerationChunk]) -> AsyncIterator[GenerationChunk]:
-    for chunk in chunks:
-        yield chunk

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import uuid
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
 from langchain_core.globals import get_llm_cache
@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from semcache_integrations.cache import SemanticCache
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay, checked
-from semcache_integrations.langchain.asking import Desk
+from semcache_integrations.langchain.asking import Caching, Desk
 from semcache_integrations.langchain.cache import LangChainSemanticCache
 from semcache_integrations.langchain.identity import as_its_base
 from semcache_integrations.langchain.model import CachingChat, Postponed
@@ -71,7 +71,7 @@ def without_semantic_cache(model: M) -> M:
 
     Its own `cache` is None afterwards, so that it asks the one of `set_llm_cache`, whatever it was before.
     """
-    if not isinstance(model, (CachingChat, CachingText)):
+    if not isinstance(model, Caching):
         return model
     plain = as_its_base(model, model.semcache_base).model_copy()
     state = vars(plain)
@@ -84,18 +84,21 @@ def without_semantic_cache(model: M) -> M:
 
 def semantic_cache_of(model: object) -> LangChainSemanticCache | None:
     """Return the cache that a model asks by itself, or the first such model in a chain; None if there is none."""
-    if isinstance(model, (CachingChat, CachingText)):
-        return _adapter_of(type(model))
-    return next(filter(None, map(semantic_cache_of, _parts(model))), None)
+    return next((found.semcache_adapter for found in models_in(model) if isinstance(found, Caching)), None)
 
 
-def _parts(chain: object) -> Iterable[object]:
-    if isinstance(chain, (list, tuple)):
-        return chain
+def models_in(chain: object) -> Iterator[BaseChatModel | BaseLLM]:
+    """Yield the models of a chain, or the model that it is; one inside a function cannot be found."""
+    if isinstance(chain, (BaseChatModel, BaseLLM)):
+        yield chain
+        return
+    parts: Iterable[object] = chain if isinstance(chain, (list, tuple)) else ()
     if type(chain) is dict:
-        return chain.values()
-    is_chain = isinstance(chain, Runnable) and isinstance(chain, BaseModel)
-    return vars(chain).values() if is_chain and not isinstance(chain, (BaseChatModel, BaseLLM)) else ()
+        parts = chain.values()
+    elif isinstance(chain, Runnable) and isinstance(chain, BaseModel):
+        parts = vars(chain).values()
+    for part in parts:
+        yield from models_in(part)
 
 
 def _no_model(given: object) -> str:
@@ -149,10 +152,6 @@ def _new_class(base: type[Any], adapter: LangChainSemanticCache, replay: Replay)
     return cast("type[Any]", made)
 
 
-def _adapter_of(kind: Any) -> LangChainSemanticCache:
-    return cast("LangChainSemanticCache", kind.semcache_adapter)
-
-
 def _made(kind: type[Any], plain: Any) -> Any:
     model = as_its_base(plain, kind)
     _take_over(model)
@@ -182,7 +181,7 @@ def _reduce_ex(self: Any, _protocol: int) -> tuple[Any, ...]:
 
 
 def _reduce(self: Any) -> tuple[Any, ...]:
-    adapter = _adapter_of(type(self))
+    adapter: LangChainSemanticCache = self.semcache_adapter
     name = _names.setdefault(adapter, uuid.uuid4().hex)
     _by_name[name] = adapter
     return _restored, (without_semantic_cache(self), name, self.semcache_desk.replay)

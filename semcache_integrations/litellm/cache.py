@@ -19,7 +19,7 @@ from litellm.caching.caching import Cache, CacheMode
 from litellm.types.caching import LiteLLMCacheType
 
 from semcache_integrations.cache import SemanticCache, shared_or_new
-from semcache_integrations.context import Surroundings, as_it_was, tenant_name
+from semcache_integrations.context import Holding, Surroundings, tenant_name
 from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Lookup
 from semcache_integrations.core.replay import Replay, Strategy
@@ -219,7 +219,7 @@ class LiteLLMSemanticCache(Cache):
         try:
             order = self._order(result, kwargs, later=False)
             if order is not None:
-                with as_it_was(order.said):
+                with Holding(order.said):
                     self.engine.store(order.request, order.payload)
         except Exception as error:  # noqa: BLE001 - LiteLLM does not guard this call, and the user's must go on
             _complain("write", error)
@@ -234,7 +234,7 @@ class LiteLLMSemanticCache(Cache):
         try:
             order = self._order(result, kwargs, later=True)
             if order is not None:
-                with as_it_was(order.said):
+                with Holding(order.said):
                     await self.engine.astore(order.request, order.payload)
         except Exception as error:  # noqa: BLE001 - a failed task would be logged as nobody's fault
             _complain("write", error)

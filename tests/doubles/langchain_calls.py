@@ -7,11 +7,13 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from langchain_anthropic import ChatAnthropic
 from langchain_core.caches import BaseCache
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_openai import ChatOpenAI
 
 USAGE = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
 
@@ -88,6 +90,15 @@ class StreamingChat(CountingChat):
         yield ChatGenerationChunk(
             message=AIMessageChunk("", usage_metadata=dict(USAGE)), generation_info={"finish_reason": "stop"}
         )
+
+
+def model_of(kind, upstream, **settings):
+    """Return the real model of an API that asks a `FakeUpstream`: `chat`, `responses` or `anthropic`."""
+    if kind == "anthropic":
+        return ChatAnthropic(model="claude-of-tests", base_url=upstream.origin, max_tokens=2048, **settings)
+    if kind == "responses":
+        settings["use_responses_api"] = True
+    return ChatOpenAI(model="gpt-4o-mini", base_url=upstream.url, max_retries=0, **settings)
 
 
 class Provider:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from doubles.langchain_calls import provider as serving
+from doubles.langchain_texts import ASKED
 from langchain_core.globals import set_llm_cache
 
-from semcache_integrations.langchain import LangChainSemanticCache
+from semcache_integrations.langchain import LangChainSemanticCache, with_semantic_cache
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,19 @@ def adapter(cache):
     set_llm_cache(one)
     yield one
     set_llm_cache(None)
+
+
+@pytest.fixture
+def kept(cache):
+    """The adapter on the engine that every test uses, set nowhere."""
+    return LangChainSemanticCache(cache)
+
+
+@pytest.fixture
+def wrapped(kept):
+    """Wrap a model with that adapter; no text model has been asked anything yet."""
+    ASKED.clear()
+    return lambda model, **settings: with_semantic_cache(model, kept, **settings)
 
 
 @pytest.fixture

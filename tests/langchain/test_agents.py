@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from doubles.langchain_calls import CountingChat, StreamingChat
-from langchain_anthropic import ChatAnthropic
+from doubles.langchain_calls import CountingChat, StreamingChat, model_of
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage
-from langchain_openai import ChatOpenAI
 
 from semcache_integrations import ConfigurationError
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.langchain import (
-    LangChainSemanticCache,
     SemanticCacheAgentMiddleware,
     StreamReplayHandler,
     with_semantic_cache,
@@ -65,17 +62,6 @@ def apis():
         yield running
 
 
-@pytest.fixture
-def kept(cache):
-    return LangChainSemanticCache(cache)
-
-
-def model_of(kind, apis):
-    if kind == "anthropic":
-        return ChatAnthropic(model="claude-of-tests", base_url=apis.origin, max_tokens=2048)
-    return ChatOpenAI(model="gpt-4o-mini", base_url=apis.url)
-
-
 def get_weather(city: str) -> str:
     """Tell the weather."""
     weather.update([city])
@@ -85,7 +71,7 @@ def get_weather(city: str) -> str:
 weather: Counter[str] = Counter()
 
 
-@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+@pytest.mark.parametrize("kind", ["chat", "anthropic"])
 def test_an_agents_answer_is_asked_for_once(kind, apis, kept):
     agent = agents.create_agent(model_of(kind, apis), middleware=[SemanticCacheAgentMiddleware(kept)])
     first, again = agent.invoke(ASKED), agent.invoke(ASKED)
@@ -94,7 +80,7 @@ def test_an_agents_answer_is_asked_for_once(kind, apis, kept):
     assert first["messages"][-1].id != again["messages"][-1].id
 
 
-@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+@pytest.mark.parametrize("kind", ["chat", "anthropic"])
 async def test_an_agent_streams_the_tokens_of_a_hit(kind, apis, kept):
     agent = agents.create_agent(
         model_of(kind, apis), middleware=[SemanticCacheAgentMiddleware(kept, replay=Replay("words", 1))]
@@ -107,7 +93,7 @@ async def test_an_agent_streams_the_tokens_of_a_hit(kind, apis, kept):
 
 
 def test_an_agents_callbacks_are_told_of_a_hit(apis, kept):
-    agent = agents.create_agent(model_of("openai", apis), middleware=[SemanticCacheAgentMiddleware(kept)])
+    agent = agents.create_agent(model_of("chat", apis), middleware=[SemanticCacheAgentMiddleware(kept)])
     for _ in range(2):
         told = Heard()
         agent.invoke(ASKED, config={"callbacks": [told]})
@@ -117,7 +103,7 @@ def test_an_agents_callbacks_are_told_of_a_hit(apis, kept):
 def test_a_tool_is_called_each_time_though_the_model_is_not(apis, kept):
     weather.clear()
     agent = agents.create_agent(
-        model_of("openai", apis), [get_weather], middleware=[SemanticCacheAgentMiddleware(kept)]
+        model_of("chat", apis), [get_weather], middleware=[SemanticCacheAgentMiddleware(kept)]
     )
     first, again = agent.invoke(ASKED), agent.invoke(ASKED)
     assert apis.count == 2
@@ -128,7 +114,7 @@ def test_a_tool_is_called_each_time_though_the_model_is_not(apis, kept):
 
 def test_what_the_caller_excludes_is_not_cached(apis, kept):
     never = SemanticCacheAgentMiddleware(kept, when=lambda request: len(request.messages) > 1)
-    agent = agents.create_agent(model_of("openai", apis), middleware=[never])
+    agent = agents.create_agent(model_of("chat", apis), middleware=[never])
     agent.invoke(ASKED)
     agent.invoke(ASKED)
     assert apis.count == 2

@@ -18,7 +18,6 @@ from langchain_openai import ChatOpenAI
 
 from semcache_integrations import ConfigurationError, SemanticCache
 from semcache_integrations.langchain import (
-    LangChainSemanticCache,
     StreamReplayHandler,
     with_semantic_cache,
     without_semantic_cache,
@@ -35,11 +34,6 @@ ANSWERS = {
     "somebody else's role": ChatMessage("a", role="critic"),
     "a name": AIMessage("a", name="me"),
 }
-
-
-@pytest.fixture
-def kept(cache):
-    return LangChainSemanticCache(cache)
 
 
 def said(message):

@@ -15,14 +15,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from semcache_integrations.langchain import LangChainSemanticCache, with_semantic_cache
+from semcache_integrations.langchain import with_semantic_cache
 from semcache_integrations.langchain.identity import chat_model_string
 from semcache_integrations.testing import FakeUpstream
-
-
-@pytest.fixture
-def kept(cache):
-    return LangChainSemanticCache(cache)
 
 
 def hit(message):

@@ -10,21 +10,7 @@ import pytest
 from doubles.langchain_texts import ASKED, AsyncText, CountingText, StreamingText
 from langchain_core.outputs import GenerationChunk
 
-from semcache_integrations.langchain import LangChainSemanticCache, with_semantic_cache
-
 LIMIT_S = 20
-
-
-@pytest.fixture(autouse=True)
-def nobody_asked():
-    ASKED.clear()
-
-
-@pytest.fixture
-def wrapped(cache):
-    """Wrap a model with the adapter on the engine that every test uses."""
-    adapter = LangChainSemanticCache(cache)
-    return lambda model, **settings: with_semantic_cache(model, adapter, **settings)
 
 
 async def within(awaitable):

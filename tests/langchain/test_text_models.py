@@ -15,23 +15,11 @@ from langchain_openai import OpenAI
 
 from semcache_integrations import bypass
 from semcache_integrations.core.replay import Replay
-from semcache_integrations.langchain import LangChainSemanticCache, with_semantic_cache
+from semcache_integrations.langchain import with_semantic_cache
 
 MODELS = pytest.mark.parametrize("kind", [CountingText, StreamingText, AsyncText])
 WAY = pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
 OTHER_WAY = pytest.mark.parametrize("other", WAYS.values(), ids=list(WAYS))
-
-
-@pytest.fixture(autouse=True)
-def nobody_asked():
-    ASKED.clear()
-
-
-@pytest.fixture
-def wrapped(cache):
-    """Wrap a model with the adapter on the engine that every test uses."""
-    adapter = LangChainSemanticCache(cache)
-    return lambda model, **settings: with_semantic_cache(model, adapter, **settings)
 
 
 # -- what hits and what misses --------------------------------------------------------------------

@@ -6,13 +6,12 @@ from functools import reduce
 from operator import add
 
 import pytest
-from langchain_anthropic import ChatAnthropic
+from doubles.langchain_calls import model_of
 from langchain_core.messages import AIMessage
-from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, create_model
 
 from semcache_integrations.core.replay import Replay
-from semcache_integrations.langchain import LangChainSemanticCache, with_semantic_cache
+from semcache_integrations.langchain import with_semantic_cache
 from semcache_integrations.testing import FakeUpstream
 
 ASKED = "greet me, with any tool that there is"
@@ -23,19 +22,6 @@ TEXT = "Hello from Paris.\r\nNice day, 今日は 👩‍👩‍👧!\n\n```py\nx
 def apis():
     with FakeUpstream(lambda question: TEXT) as running:
         yield running
-
-
-@pytest.fixture
-def kept(cache):
-    return LangChainSemanticCache(cache)
-
-
-def model_of(kind, apis, **settings):
-    if kind == "anthropic":
-        return ChatAnthropic(model="claude-of-tests", base_url=apis.origin, max_tokens=2048, **settings)
-    if kind == "responses":
-        settings["use_responses_api"] = True
-    return ChatOpenAI(model="gpt-4o-mini", base_url=apis.url, max_retries=0, **settings)
 
 
 KINDS = ["chat", "responses", "anthropic"]

@@ -32,11 +32,6 @@ from semcache_integrations.langchain import (
 from semcache_integrations.testing import FakeUpstream, HashingEmbedder, MemoryStore
 
 
-@pytest.fixture
-def kept(cache):
-    return LangChainSemanticCache(cache)
-
-
 def hit(message):
     return message.response_metadata.get("semcache", {}).get("hit", False)
 
