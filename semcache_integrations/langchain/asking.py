@@ -152,6 +152,11 @@ class Desk(Generic[R, C]):
         """Async twin of `shared`."""
         return source(call) if call.key is None else self._streams.aread(call.key, partial(source, call))
 
+    def late(self, call: Call) -> list[Generation] | None:
+        """Return what has been kept of an equal call since this one was looked up."""
+        with Holding(call.said):
+            return self.answers.recall(call.kept_as)
+
     def keep(self, call: Call, answer: Sequence[Generation]) -> None:
         """Keep what a stream has come to, for whom it was asked, wherever it was read to its end."""
         with Holding(call.said):

@@ -21,6 +21,7 @@ from semcache_integrations.langchain.asking import Caching, Call, Desk, accepted
 from semcache_integrations.langchain.chunks import chunks_of, in_one_piece, own_copy, sum_of, told
 from semcache_integrations.langchain.envelope import metered
 from semcache_integrations.langchain.identity import chat_model_string, prompt_of
+from semcache_integrations.langchain.streams import whose
 
 ChatDesk = Desk[ChatResult, ChatGenerationChunk]
 Stop = list[str] | None
@@ -38,8 +39,6 @@ class CachingChat(Caching):
     def _generate(
         self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
     ) -> ChatResult:  # Any: as LangChain types them
-        request = self._asked(messages, stop, arguments)
-
         def ask() -> ChatResult:
             self._await_turn()
             inner = self._inner()
@@ -48,13 +47,14 @@ class CachingChat(Caching):
             self.semcache_desk.answers.keep(request, _told(result))
             return result
 
-        return self.semcache_desk.once(request, _result, ask)
+        with whose(self):
+            request = self._asked(messages, stop, arguments)
+            return self.semcache_desk.once(request, _result, ask)
 
     async def _agenerate(
         self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
     ) -> ChatResult:  # Any: as above
         """Async twin of `_generate`."""
-        request = self._asked(messages, stop, arguments)
 
         async def ask() -> ChatResult:
             await self._aawait_turn()
@@ -64,17 +64,22 @@ class CachingChat(Caching):
             await self.semcache_desk.answers.akeep(request, _told(result))
             return result
 
-        return await self.semcache_desk.aonce(request, _result, ask)
+        with whose(self):
+            request = self._asked(messages, stop, arguments)
+            return await self.semcache_desk.aonce(request, _result, ask)
 
     def _stream(
         self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
     ) -> Iterator[ChatGenerationChunk]:  # Any: as above
-        desk, request = self.semcache_desk, self._asked(messages, stop, arguments)
-        found = desk.answers.find(request)
+        desk = self.semcache_desk
+        with whose(self):
+            request = self._asked(messages, stop, arguments)
+            found = desk.answers.find(request)
         if found is not None:
             yield from paced(_replayed(found, desk.replay), desk.replay.delay_s)
             return
-        call = desk.call(self, request, messages, {"stop": stop, **_stated(run_manager), **arguments})
+        with whose(self):
+            call = desk.call(self, request, messages, {"stop": stop, **_stated(run_manager), **arguments})
         for chunk in desk.shared(call, self._upstream):
             yield own_copy(chunk)
 
@@ -82,20 +87,23 @@ class CachingChat(Caching):
         self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **arguments: Any
     ) -> AsyncIterator[ChatGenerationChunk]:  # Any: as above
         """Async twin of `_stream`."""
-        desk, request = self.semcache_desk, self._asked(messages, stop, arguments)
-        found = await desk.answers.afind(request)
+        desk = self.semcache_desk
+        with whose(self):
+            request = self._asked(messages, stop, arguments)
+            found = await desk.answers.afind(request)
         if found is not None:
             async for chunk in apaced(_replayed(found, desk.replay), desk.replay.delay_s):
                 yield chunk
             return
-        call = desk.call(self, request, messages, {"stop": stop, **_stated(run_manager), **arguments})
+        with whose(self):
+            call = desk.call(self, request, messages, {"stop": stop, **_stated(run_manager), **arguments})
         async for chunk in desk.ashared(call, self._aupstream):
             yield own_copy(chunk)
 
     def _upstream(self, call: Call) -> Iterator[ChatGenerationChunk]:
         """Yield what the model streams, and keep it once it is whole."""
         desk = self.semcache_desk
-        late = desk.answers.recall(call.kept_as)
+        late = desk.late(call)
         if late is not None:
             yield from _replayed(late, desk.replay)
             return
@@ -109,7 +117,7 @@ class CachingChat(Caching):
     async def _aupstream(self, call: Call) -> AsyncIterator[ChatGenerationChunk]:
         """Async twin of `_upstream`."""
         desk = self.semcache_desk
-        late = desk.answers.recall(call.kept_as)
+        late = desk.late(call)
         if late is not None:
             for chunk in _replayed(late, desk.replay):
                 yield chunk

@@ -1,67 +1,42 @@
 """A wrapped model's streams belong to the block in which they are asked for, wherever they are read.
 
-The law: who says `with cache.scope(tenant=…): return model.astream(…)` means that tenant. LangChain's streams are
-generators, which begin when they are first read, and that is behind the block.
+The law: who says `with cache.scope(tenant=…): return model.astream(…)` means that tenant. LangChain's streams begin when
+they are first read, and that is behind the block; so they are asked of the model as it is in this block.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 from semcache_integrations.context import Holding, Surroundings, surroundings
+from semcache_integrations.langchain.identity import as_its_base
 
-T = TypeVar("T")
+SAID = "__semcache_said__"
+"""The slot that holds what was said around a stream, beside the state that the model and its views share."""
 
-
-class BelongingStreams:
-    """The streaming methods of LangChain's models; a mixin."""
-
-    def stream(self, *said: Any, **about: Any) -> Iterator[Any]:  # Any: as LangChain types them
-        """Stream one answer; see the model's own class."""
-        model: Any = super()
-        return _belonging(surroundings.get(), model.stream(*said, **about))
-
-    def astream(self, *said: Any, **about: Any) -> AsyncIterator[Any]:  # Any: as above
-        """Async twin of `stream`."""
-        model: Any = super()
-        return _abelonging(surroundings.get(), model.astream(*said, **about))
-
-    def astream_events(self, *said: Any, **about: Any) -> Any:  # Any: as above
-        """Stream the events of one answer; see the model's own class."""
-        model: Any = super()
-        events = model.astream_events(*said, **about)
-        if not isinstance(events, AsyncIterator):
-            return events  # v3 begins at once
-        return _abelonging(surroundings.get(), events)
+_STREAMS = ("stream", "astream", "stream_events", "astream_events")
 
 
-def _belonging(said: Surroundings, stream: Iterator[T]) -> Iterator[T]:
-    try:
-        while True:
-            with Holding(said):
-                chunk = next(stream, _END)
-            if chunk is _END:
-                return
-            yield chunk
-    finally:
-        if isinstance(stream, Generator):
-            with Holding(said):
-                stream.close()
+def belonging_streams(base: type[Any]) -> dict[str, Callable[..., Any]]:  # Any: of chat or of text models
+    """Return the streaming methods of a class of models, by name, each for what is said where it is called."""
+    return {name: _belonging(getattr(base, name)) for name in _STREAMS if hasattr(base, name)}
 
 
-async def _abelonging(said: Surroundings, stream: AsyncIterator[T]) -> AsyncIterator[T]:
-    try:
-        while True:
-            with Holding(said):
-                chunk = await anext(stream, _END)
-            if chunk is _END:
-                return
-            yield chunk
-    finally:
-        if isinstance(stream, AsyncGenerator):
-            with Holding(said):
-                await stream.aclose()
+def whose(model: object) -> Holding:
+    """Return the block to which a call of the model belongs: that of its stream, else the one around it."""
+    said: Surroundings | None = getattr(model, SAID, None)
+    return Holding(surroundings.get() if said is None else said)
 
 
-_END: Any = object()
+def _belonging(method: Callable[..., Any]) -> Callable[..., Any]:  # Any: as LangChain types streams
+    @wraps(method)
+    def begin(self: Any, *asked: Any, **about: Any) -> Any:  # Any: as above
+        if getattr(self, SAID, None) is not None:  # one way to stream calls another
+            return method(self, *asked, **about)
+        here = as_its_base(self, type(self))
+        object.__setattr__(here, SAID, surroundings.get())
+        return method(here, *asked, **about)
+
+    return begin

@@ -18,6 +18,7 @@ from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay, split
 from semcache_integrations.langchain.asking import Caching, Call, Desk, accepted, apaced, paced
 from semcache_integrations.langchain.identity import text_model_string
+from semcache_integrations.langchain.streams import whose
 
 TextDesk = Desk[LLMResult, GenerationChunk]
 Stop = list[str] | None
@@ -82,12 +83,14 @@ class CachingText(Caching):
     def _stream(
         self, prompt: str, stop: Stop = None, run_manager: Any = None, **arguments: Any
     ) -> Iterator[GenerationChunk]:  # Any: as above
-        desk, request = self.semcache_desk, self._asked(prompt, stop, arguments)
-        found = desk.answers.find(request)
+        desk = self.semcache_desk
+        with whose(self):
+            request = self._asked(prompt, stop, arguments)
+            found = desk.answers.find(request)
         if found is None:
-            chunks = desk.shared(
-                desk.call(self, request, prompt, {"stop": stop, **arguments}), self._upstream
-            )
+            with whose(self):
+                call = desk.call(self, request, prompt, {"stop": stop, **arguments})
+            chunks = desk.shared(call, self._upstream)
         else:
             chunks = paced(_replayed(found, desk.replay), desk.replay.delay_s)
         for chunk in chunks:
@@ -100,12 +103,14 @@ class CachingText(Caching):
         self, prompt: str, stop: Stop = None, run_manager: Any = None, **arguments: Any
     ) -> AsyncIterator[GenerationChunk]:  # Any: as above
         """Async twin of `_stream`."""
-        desk, request = self.semcache_desk, self._asked(prompt, stop, arguments)
-        found = await desk.answers.afind(request)
+        desk = self.semcache_desk
+        with whose(self):
+            request = self._asked(prompt, stop, arguments)
+            found = await desk.answers.afind(request)
         if found is None:
-            chunks = desk.ashared(
-                desk.call(self, request, prompt, {"stop": stop, **arguments}), self._aupstream
-            )
+            with whose(self):
+                call = desk.call(self, request, prompt, {"stop": stop, **arguments})
+            chunks = desk.ashared(call, self._aupstream)
         else:
             chunks = apaced(_replayed(found, desk.replay), desk.replay.delay_s)
         async for chunk in chunks:
@@ -117,7 +122,7 @@ class CachingText(Caching):
     def _upstream(self, call: Call) -> Iterator[GenerationChunk]:
         """Yield what the model streams, the whole answer of one that cannot, and keep it once it is whole."""
         desk, inner, whole = self.semcache_desk, self._inner(), None
-        late = desk.answers.recall(call.kept_as)
+        late = desk.late(call)
         if late is not None:
             yield from _replayed(late, desk.replay)
             return
@@ -134,7 +139,7 @@ class CachingText(Caching):
     async def _aupstream(self, call: Call) -> AsyncIterator[GenerationChunk]:
         """Async twin of `_upstream`."""
         desk, inner, whole = self.semcache_desk, self._inner(), None
-        late = desk.answers.recall(call.kept_as)
+        late = desk.late(call)
         if late is not None:
             for chunk in _replayed(late, desk.replay):
                 yield chunk

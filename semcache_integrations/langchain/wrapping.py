@@ -25,7 +25,7 @@ from semcache_integrations.langchain.asking import Caching, Desk
 from semcache_integrations.langchain.cache import LangChainSemanticCache
 from semcache_integrations.langchain.identity import as_its_base
 from semcache_integrations.langchain.model import CachingChat, Postponed
-from semcache_integrations.langchain.streams import BelongingStreams
+from semcache_integrations.langchain.streams import SAID, belonging_streams
 from semcache_integrations.langchain.text_model import CachingText
 
 M = TypeVar("M", bound="BaseChatModel | BaseLLM")
@@ -144,8 +144,9 @@ def _new_class(base: type[Any], adapter: LangChainSemanticCache, replay: Replay)
     mixin = CachingChat if issubclass(base, BaseChatModel) else CachingText
     about = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
     hooks = {"model_post_init": _model_post_init, "__reduce__": _reduce, "__reduce_ex__": _reduce_ex}
+    streams = {"__slots__": (SAID,), **belonging_streams(base)}
     metaclass: Any = type(base)
-    made = metaclass(base.__name__, (mixin, BelongingStreams, base), {**about, **hooks})
+    made = metaclass(base.__name__, (mixin, base), {**about, **hooks, **streams})
     # Set afterwards: inside the class, pydantic would take them for fields.
     made.semcache_base, made.semcache_desk = base, Desk(adapter.answers, replay)
     made.semcache_adapter = adapter

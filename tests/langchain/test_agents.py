@@ -168,6 +168,14 @@ def test_every_handler_hears_and_one_from_before_chat_models_too(adapter):
     assert told.told == ["start", "end"]
 
 
+@pytest.mark.parametrize(("ignored", "told"), [("ignore_llm", ["start"]), ("ignore_chat_model", ["end"])])
+def test_a_handler_is_not_told_of_what_it_ignores(adapter, ignored, told):
+    kind = type("Ignoring", (Heard,), {ignored: True})
+    handler = kind()
+    CountingChat().invoke("q", config={"callbacks": [StreamReplayHandler(handler)]})
+    assert handler.told == told
+
+
 def test_an_error_is_handed_on(adapter):
     class Failing(CountingChat):
         def _generate(self, messages, stop=None, run_manager=None, **kwargs):

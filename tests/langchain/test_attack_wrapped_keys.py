@@ -44,6 +44,18 @@ class Private(CountingChat):
         return {"model": "m1", "tone": self._tone}
 
 
+class SerialisedPrivate(Private):
+    """Describes itself by LangChain's serialisation, which is remembered for as long as nothing was set."""
+
+    @classmethod
+    def is_lc_serializable(cls):
+        return True
+
+    @property
+    def lc_attributes(self):
+        return {"tone": self._tone}
+
+
 class Tone:
     def __init__(self, name):
         self.name = name
@@ -70,8 +82,9 @@ def test_models_that_differ_in_extra_fields_share_no_answer(kept):
     assert not hit(other.invoke("q"))
 
 
-def test_models_that_differ_in_private_settings_share_no_answer(kept):
-    plain, rude = Private(), Private()
+@pytest.mark.parametrize("kind", [Private, SerialisedPrivate])
+def test_models_that_differ_in_private_settings_share_no_answer(kept, kind):
+    plain, rude = kind(), kind()
     rude._tone = "rude"
     with_semantic_cache(plain, kept).invoke("q")
     assert not hit(with_semantic_cache(rude, kept).invoke("q"))
@@ -140,6 +153,20 @@ def test_a_stream_begun_under_bypass_is_not_kept_though_it_ends_outside(kept):
         next(stream)
     list(stream)
     assert not hit(model.invoke("q"))
+
+
+class Several(StreamingChat):
+    n: int = 1
+
+
+@pytest.mark.parametrize(("asked", "kept_as_one"), [({}, True), ({"n": 1}, True), ({"n": 2}, False)])
+def test_a_stream_is_kept_unless_several_answers_are_asked_for(kept, asked, kept_as_one):
+    model = with_semantic_cache(Several(), kept)
+    list(model.stream("q", **asked))
+    assert hit(model.invoke("q", **asked)) == kept_as_one
+    set_so = with_semantic_cache(Several(**asked), kept)
+    list(set_so.stream("r"))
+    assert hit(set_so.invoke("r")) == kept_as_one
 
 
 def test_a_stream_of_several_answers_is_not_kept_as_one(kept):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from doubles.langchain_calls import StreamingChat
 from doubles.langchain_texts import StreamingText
+from langchain_core.messages import HumanMessage
 
 from semcache_integrations.langchain import LangChainSemanticCache, with_semantic_cache
 
@@ -51,6 +52,34 @@ async def test_events_are_too(model, cache):
         events = model.astream_events("q", version="v2")
     assert [event async for event in events]
     assert cache.invalidate(tenant="one") == 1
+
+
+@pytest.mark.skipif(
+    not hasattr(StreamingChat, "stream_events"), reason="langchain-core has no protocol events"
+)
+@pytest.mark.filterwarnings("ignore:The method .* is in beta")
+async def test_protocol_events_are_too(kept, cache):
+    chat = with_semantic_cache(StreamingChat(), kept)
+    with scope(tenant="one"):
+        events, later = chat.stream_events("q", version="v3"), chat.astream_events("r", version="v3")
+    assert list(events)
+    assert [event async for event in await later]
+    assert cache.invalidate(tenant="one") == 2
+
+
+def test_a_stream_that_falls_back_on_invoke_is_too(kept, cache):
+    stream = asked_for("one", with_semantic_cache(StreamingChat(disable_streaming=True), kept))
+    assert list(stream)
+    assert cache.invalidate(tenant="one") == 1
+
+
+def test_what_is_begun_inside_a_block_is_kept_for_it_though_it_ends_outside(kept, cache):
+    """LangChain's own way to the hook, for models with bound tools and for chains."""
+    chunks = with_semantic_cache(StreamingChat(), kept)._stream([HumanMessage("q")])
+    with scope(tenant="one", tags=["mine"]):
+        next(chunks)
+    list(chunks)
+    assert cache.invalidate(tag="mine") == 1
 
 
 def test_a_stream_that_is_read_inside_another_block_is_not_that_ones(model, cache):

@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.rate_limiters import InMemoryRateLimiter
 
 from semcache_integrations import SemanticCache
-from semcache_integrations.langchain import LangChainSemanticCache, with_semantic_cache
+from semcache_integrations.langchain import LangChainSemanticCache, ReplayConfig, with_semantic_cache
 from semcache_integrations.testing import HashingEmbedder, MemoryStore
 
 WORDS = ["One ", "two ", "three."]
@@ -208,6 +208,27 @@ def test_a_hit_does_not_wait_for_the_rate_limiter_and_a_miss_does(cache):
     model.invoke("q")
     assert text(model.stream("q")) == model.invoke("q").text == "answer 1"
     assert not limiter.acquire(blocking=False)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.25])
+async def test_a_replay_is_as_slow_as_it_is_asked_to_be(script, cache, monkeypatch, delay_s):
+    """Nobody really sleeps: what counts is who is asked to, how long and how often."""
+    slept, aslept = [], []
+
+    async def asleep(seconds, pause=asyncio.sleep):
+        aslept.append(seconds)
+        await pause(0)
+
+    model = with_semantic_cache(
+        Scripted(script=script), cache, replay=ReplayConfig("words", 1, delay_s=delay_s)
+    )
+    list(model.stream("q"))
+    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr("asyncio.sleep", asleep)
+    chunks = list(model.stream("q"))
+    assert slept == [delay_s] * (len(chunks) - 1) * bool(delay_s)
+    assert await heard(model) == "".join(WORDS)
+    assert [seconds for seconds in aslept if seconds] == slept
 
 
 def test_bypass_and_refresh_ask_the_model(model, script):
