@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 from doubles.langchain_calls import provider as serving
+from doubles.langchain_scripted import MANY, Misses, Script, Scripted
 from doubles.langchain_texts import ASKED
 from langchain_core.globals import set_llm_cache
 
+from semcache_integrations import SemanticCache
 from semcache_integrations.langchain import LangChainSemanticCache, with_semantic_cache
+from semcache_integrations.testing import HashingEmbedder, MemoryStore
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +47,22 @@ def wrapped(kept):
 def provider():
     with serving() as one:
         yield one
+
+
+@pytest.fixture
+def script():
+    return Script()
+
+
+@pytest.fixture
+def misses():
+    return Misses(MANY)
+
+
+@pytest.fixture
+def scripted(script, misses):
+    """The scripted model, wrapped; its cache tells when twenty look-ups have missed."""
+    with SemanticCache(
+        embedder=HashingEmbedder(), store=MemoryStore(), similarity_threshold=0.75, hooks=[misses]
+    ) as cache:
+        yield with_semantic_cache(Scripted(script=script), LangChainSemanticCache(cache))
