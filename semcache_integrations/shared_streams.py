@@ -19,6 +19,8 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Generic, TypeVar
 
+from semcache_integrations.arrivals import arrival
+
 T = TypeVar("T")
 S = TypeVar("S", bound="_Shared")
 
@@ -227,9 +229,7 @@ class _AsyncStream(_Shared, Generic[T]):
 
     async def _arrival(self, coming: Future[None]) -> None:
         """Wait for the next chunk, or until the loop that fetches it has stopped."""
-        loop = asyncio.get_running_loop()
-        arrived = loop.create_future()
-        coming.add_done_callback(partial(_wake, loop, arrived))
+        loop, arrived = asyncio.get_running_loop(), arrival(coming)
         while not coming.done():
             await asyncio.wait([arrived], timeout=None if loop is self._loop else _PATIENCE_S)
             if not coming.done() and not self._loop.is_running():
@@ -279,8 +279,3 @@ class _AsyncStream(_Shared, Generic[T]):
             return
         with suppress(RuntimeError):  # the loop is closed, and all that ran on it
             self._loop.call_soon_threadsafe(self._task.cancel)
-
-
-def _wake(loop: asyncio.AbstractEventLoop, arrived: asyncio.Future[None], _coming: Future[None]) -> None:
-    with suppress(RuntimeError):  # the reader is gone, and its loop is closed
-        loop.call_soon_threadsafe(arrived.set_result, None)

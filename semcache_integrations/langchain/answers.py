@@ -7,21 +7,21 @@ comes after the answer has been paid for. Troubles are counted, and logged once 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from langchain_core.outputs import Generation
 
 from semcache_integrations.cache import SemanticCache
 from semcache_integrations.core.answers import register
-from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import CacheRequest, Hit, Lookup
 from semcache_integrations.langchain import envelope
 from semcache_integrations.langchain.envelope import HitUsage
 from semcache_integrations.langchain.keys import EXACT, request_for
 from semcache_integrations.langchain.prompts import CHAT_DIALECT, TEXT_DIALECT
 from semcache_integrations.langchain.storable import calls_tools
+from semcache_integrations.troubles import Troubles
 
 log = logging.getLogger("semcache_integrations.langchain")
 
@@ -46,7 +46,7 @@ class Answers:
     tenant: str = ""
     semantic_with_tools: bool = False
     hit_usage: HitUsage = "original"
-    troubles: Counter[str] = field(default_factory=Counter)
+    troubles: Troubles = field(default_factory=partial(Troubles, log))
     latest: tuple[str, str] = ("", CHAT_DIALECT)
 
     def request(self, prompt: str, llm_string: str) -> CacheRequest:
@@ -68,50 +68,41 @@ class Answers:
             strings: Makes them; a model's own code may have a part in it.
             step: What goes on without the cache if they have no key.
         """
-        with _GoingOn(self, step):
+        with self.troubles.going_on(step):
             return self.request(*strings())
         return None
 
     def find(self, request: CacheRequest | None) -> list[Generation] | None:
         """Return a fresh copy of the kept answer, or None; nothing is kept for a call without a key."""
-        with _GoingOn(self, "look-up"):
+        with self.troubles.going_on("look-up"):
             return None if request is None else self._revived(self.cache.lookup(request))
         return None
 
     async def afind(self, request: CacheRequest | None) -> list[Generation] | None:
         """Async twin of `find`."""
-        with _GoingOn(self, "look-up"):
+        with self.troubles.going_on("look-up"):
             return None if request is None else self._revived(await self.cache.alookup(request))
         return None
 
     def recall(self, request: CacheRequest | None) -> list[Generation] | None:
         """Return what has been kept since one's own look-up, as far as memory knows."""
-        with _GoingOn(self, "look-up"):
+        with self.troubles.going_on("look-up"):
             return None if request is None else self._revived(self.cache.recall(request))
         return None
 
     def keep(self, request: CacheRequest | None, answer: Sequence[Generation]) -> None:
         """Keep the answer, if it is complete and the call has a key."""
-        with _GoingOn(self, "write"):
+        with self.troubles.going_on("write"):
             order = self._order(request, answer)
             if order is not None:
                 self.cache.store(*order)
 
     async def akeep(self, request: CacheRequest | None, answer: Sequence[Generation]) -> None:
         """Async twin of `keep`."""
-        with _GoingOn(self, "write"):
+        with self.troubles.going_on("write"):
             order = self._order(request, answer)
             if order is not None:
                 await self.cache.astore(*order)
-
-    def complain(self, step: str, error: Exception) -> None:
-        """Count the trouble, and log its first time."""
-        unkeyable = isinstance(error, UnkeyableError)
-        kind = f"unkeyable: {error}" if unkeyable else f"{step} failed: {type(error).__name__}"
-        self.troubles[kind] += 1
-        if self.troubles[kind] == 1:
-            level = logging.INFO if unkeyable else logging.WARNING
-            log.log(level, "the call goes on without the cache: %s", kind)
 
     def _revived(self, found: Lookup | None) -> list[Generation] | None:
         answer = envelope.unpack(found.payload) if found else None
@@ -138,24 +129,3 @@ class Answers:
             self.troubles["not storable"] += 1
             return None
         return (replace(request, controls=EXACT) if calls_tools(answer) else request), payload
-
-
-class _GoingOn:
-    """Lets the user's call go on, whatever is raised in the block: it is counted, and the block ends there.
-
-    An interruption (Ctrl-C, a cancelled task) is no trouble of the cache, and goes through.
-    """
-
-    __slots__ = ("_answers", "_step")
-
-    def __init__(self, answers: Answers, step: str) -> None:
-        self._answers, self._step = answers, step
-
-    def __enter__(self) -> None:
-        """Begin the block."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        self._answers.complain(self._step, error)
-        return True

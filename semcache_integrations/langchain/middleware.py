@@ -83,6 +83,6 @@ class SemanticCacheAgentMiddleware(AgentMiddleware[Any, Any, Any]):  # Any: agen
         try:
             model = with_semantic_cache(request.model, self.cache, replay=self._replay)
         except ConfigurationError as error:  # what stands for a model, such as that of `configurable_fields`
-            self.cache.answers.complain("wrapping", error)
+            self.cache.answers.troubles.complain("wrapping", error)
             return request
         return request.override(model=model)

@@ -1,49 +1,44 @@
 """`LiteLLMSemanticCache`: what LiteLLM calls on `litellm.cache`, put to the engine.
 
 The law: nothing in here raises into the user's call, and nothing in here needs an event loop unless
-LiteLLM awaits it (its sync Router runs inside a running loop). Chat calls go to the engine as requests;
-embeddings take LiteLLM's own path through `ExactTier`; other calls never get here.
+LiteLLM awaits it (its sync Router runs inside a running loop). What a call is, what is kept of its answer
+and how a kept one is given back is its endpoint's business.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
-from typing import Any, Final, NamedTuple, cast, get_args
+from typing import Any, Final, NamedTuple
 
+import litellm
 from litellm.caching.base_cache import BaseCache
 from litellm.caching.caching import Cache, CacheMode
 from litellm.types.caching import LiteLLMCacheType
 
 from semcache_integrations.cache import SemanticCache, shared_or_new
 from semcache_integrations.context import Holding, Surroundings, tenant_name
-from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
-from semcache_integrations.core.models import CacheRequest, Lookup
-from semcache_integrations.core.replay import Replay, Strategy
-from semcache_integrations.litellm import answers
+from semcache_integrations.core.errors import ConfigurationError
+from semcache_integrations.core.models import CacheRequest, Hit, Lookup
+from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.litellm.ambient import ambient
+from semcache_integrations.litellm.endpoints import FUNCTIONS, Endpoint, looking, writing
 from semcache_integrations.litellm.exact import ExactTier
-from semcache_integrations.litellm.keys import chat_request, embedding_request
-from semcache_integrations.litellm.stream import ReplayStream
-from semcache_integrations.litellm.ticket import (
-    LastServed,
-    Ticket,
-    Tickets,
-    is_subsequence,
-    unchanged,
-)
+from semcache_integrations.litellm.flights import FailureWatch, Flights
+from semcache_integrations.litellm.noting import note
+from semcache_integrations.litellm.requests import ONE_INPUT
+from semcache_integrations.litellm.stream import Wanted, mark
+from semcache_integrations.litellm.ticket import LastServed, Ticket, Tickets, is_subsequence, unchanged
+from semcache_integrations.litellm.wishes import replay_of
+from semcache_integrations.troubles import Troubles
 
 log = logging.getLogger("semcache_integrations.litellm")
 
-CALL_TYPES: Final = ("completion", "acompletion", "embedding", "aembedding")
+
+CALL_TYPES: Final[list[Any]] = list(FUNCTIONS)  # Any: LiteLLM lists them as literals
 """LiteLLM asks the cache for these alone; every other endpoint passes by, uncached."""
-
-
-_STRATEGIES = frozenset(get_args(Strategy))
-_EMBEDDING_REQUESTS = embedding_request, partial(embedding_request, one_of_many=True)
 
 
 class _Order(NamedTuple):
@@ -55,7 +50,7 @@ class _Order(NamedTuple):
 
 
 class LiteLLMSemanticCache(Cache):
-    """A semantic cache for LiteLLM: `completion`, `acompletion`, their streams, and embeddings (exactly).
+    """A semantic cache for LiteLLM: chat, text completions, responses, messages and their streams; the rest exactly.
 
     ```python
     import litellm
@@ -73,6 +68,8 @@ class LiteLLMSemanticCache(Cache):
         replay: How hits are streamed.
         tenant: Whose entries these are.
         mode: LiteLLM's `default_on`, or `default_off` for calls with `cache={"use-cache": True}` only.
+        patience_s: Seconds that a call waits for an equal one that is upstream; then it goes there itself. 0
+            lets equal calls go side by side.
         **settings: Those of `SemanticCache`.
 
     Raises:
@@ -86,46 +83,51 @@ class LiteLLMSemanticCache(Cache):
         replay: Replay | None = None,
         tenant: str = "",
         mode: str = "default_on",
+        patience_s: float = 30.0,
         **settings: Any,  # SemanticCache checks them
     ) -> None:
-        super().__init__(type=LiteLLMCacheType.LOCAL, mode=_mode(mode), supported_call_types=list(CALL_TYPES))
+        super().__init__(type=LiteLLMCacheType.LOCAL, mode=_mode(mode), supported_call_types=CALL_TYPES)
         self.type = "semcache"  # type: ignore[assignment]  # LiteLLM treats its own types specially, none by this name
         self.max_messages = None  # LiteLLM's default caches no conversation beyond four messages
-        if replay is not None and not isinstance(replay, Replay):
-            raise ConfigurationError("replay= is a Replay: Replay('words', 8)")
+        self._replay = Replay() if replay is None else checked(replay)
+        self._tenant = tenant_name(tenant)
+        self._flights = Flights(_seconds(patience_s))
         self.engine = shared_or_new(cache, settings)
         self.cache = ExactTier(self.engine)
         self._owns_engine = cache is None
-        self._replay = Replay() if replay is None else replay
-        self._tenant = tenant_name(tenant)
+        self._troubles = Troubles(log)
         self._tickets = Tickets()
         self._served = LastServed()
         secret = self.engine.config.secret
         self._secret = secret.get_secret_value().encode() if secret else b""
+        watch, callbacks = FailureWatch(self._flights), litellm.logging_callback_manager
+        callbacks.add_litellm_failure_callback(watch)
+        callbacks.add_litellm_async_failure_callback(watch)
+
+    @property
+    def troubles(self) -> Counter[str]:
+        """How many calls went on without the cache, by kind of trouble."""
+        return self._troubles
 
     # -- keys -------------------------------------------------------------------------------------
 
     def get_cache_key(self, **kwargs: Any) -> str:
         """Return the key that LiteLLM passes on to the look-up, and shows as `x-litellm-cache-key`."""
-        try:
-            served = None if "litellm_logging_obj" in kwargs else self._served.get(kwargs)
-            return served or Ticket.of(self._request(kwargs), kwargs.get("messages"))
-        except Exception as error:  # noqa: BLE001 - whatever an argument's own code raises, the call goes on
-            _complain("key", error)
-            return Ticket.of(None)
+        served = None if "litellm_logging_obj" in kwargs else self._served.get(kwargs)
+        return served or self._ticket(looking(kwargs), kwargs)
 
-    def _request(self, arguments: Mapping[str, Any]) -> CacheRequest | None:
-        """Return the request behind a call, or None for a call that is not to be cached."""
-        endpoint = _endpoint(arguments)
-        if not self._is_ours(arguments) or endpoint not in CALL_TYPES:
-            return None
-        build = chat_request if "messages" in arguments else _EMBEDDING_REQUESTS[endpoint == "aembedding"]
-        try:
-            asked = {**arguments, **ambient(arguments)}
-            return build(asked, tenant=self._tenant, secret=self._secret)
-        except UnkeyableError as error:
-            log.debug("not cached: %s", error)
-            return None
+    def _ticket(self, endpoint: Endpoint | None, arguments: Mapping[str, Any]) -> Ticket:
+        """Return the ticket that LiteLLM was given as this call's key, or write one; always one that it can use."""
+        key = arguments.get("cache_key")
+        if isinstance(key, Ticket):
+            return key
+        if endpoint is not None and self._is_ours(arguments):
+            with self._troubles.going_on("key"):
+                asked = {**arguments, **ambient(arguments)}
+                request = endpoint.request(asked, tenant=self._tenant, secret=self._secret)
+                subject = arguments.get(endpoint.subject)
+                return Ticket.of(request, arguments, self.engine.entry_id, subject)
+        return Ticket.of(None, arguments, self.engine.entry_id)
 
     def _is_ours(self, arguments: Mapping[str, Any]) -> bool:
         return arguments.get("caching") is not False and self._takes_part(arguments)
@@ -137,107 +139,96 @@ class LiteLLMSemanticCache(Cache):
     # -- look-up ----------------------------------------------------------------------------------
 
     def get_cache(self, dynamic_cache_object: BaseCache | None = None, **kwargs: Any) -> Any:
-        """Return the kept answer to a call: a `ModelResponse`, a stream, what embeddings need, or None."""
-        if "messages" not in kwargs:
-            return super().get_cache(dynamic_cache_object, **kwargs)
-        try:
-            ticket = self._ticket(kwargs)
+        """Return the kept answer to a call in LiteLLM's own form, as a stream if one was asked for, or None."""
+        with self._troubles.going_on("look-up"):
+            endpoint = looking(kwargs)
+            ticket = self._ticket(endpoint, kwargs)
+            if _is_one_input(ticket):
+                return super().get_cache(dynamic_cache_object, **kwargs)
             found = None if ticket.request is None else self.engine.lookup(ticket.request)
-            return self._present(found, ticket, kwargs)
-        except Exception as error:  # noqa: BLE001 - LiteLLM does not guard this call, and the user's must go on
-            _complain("look-up", error)
-            return None
+            flight = self._flight(found, ticket)
+            if flight is not None and self._flights.wait(flight, endpoint, kwargs):
+                found = self._again(found, ticket)
+            return self._present(found, ticket, endpoint, kwargs)
+        return None
 
     async def async_get_cache(self, dynamic_cache_object: BaseCache | None = None, **kwargs: Any) -> Any:
         """Async twin of `get_cache`."""
-        if "messages" not in kwargs:
-            return await super().async_get_cache(dynamic_cache_object, **kwargs)
-        try:
-            ticket = self._ticket(kwargs)
+        with self._troubles.going_on("look-up"):
+            endpoint = looking(kwargs)
+            ticket = self._ticket(endpoint, kwargs)
+            if _is_one_input(ticket):
+                return await super().async_get_cache(dynamic_cache_object, **kwargs)
             found = None if ticket.request is None else await self.engine.alookup(ticket.request)
-            return self._present(found, ticket, kwargs)
-        except Exception as error:  # noqa: BLE001 - LiteLLM does not guard this call, and the user's must go on
-            _complain("look-up", error)
+            flight = self._flight(found, ticket)
+            if flight is not None and await self._flights.await_(flight, endpoint, kwargs):
+                found = self._again(found, ticket)
+            return self._present(found, ticket, endpoint, kwargs)
+        return None
+
+    def _flight(self, found: Lookup | None, ticket: Ticket) -> Any:
+        """Return what equal calls share, or None for one that is answered or that nothing is kept of."""
+        if found or ticket.request is None or ticket.keeps_nothing:
             return None
+        return self.engine.identity(ticket.request)
 
-    def _ticket(self, arguments: Mapping[str, Any]) -> Ticket:
-        """Return the ticket that LiteLLM was given as this call's key, or write one."""
-        key = arguments.get("cache_key")
-        return key if isinstance(key, Ticket) else Ticket.of(self._request(arguments), arguments["messages"])
+    def _again(self, found: Lookup | None, ticket: Ticket) -> Lookup | None:
+        return (self.engine.recall(ticket.request) if ticket.request else None) or found
 
-    def _present(self, found: Lookup | None, ticket: Ticket, arguments: Mapping[str, Any]) -> Any:
-        answer = answers.unpack(found.payload) if found else None
-        metadata = arguments.get("metadata")
-        if isinstance(metadata, dict):  # the proxy makes its x-litellm-semantic-similarity header of it
-            metadata["semantic-similarity"] = (found.similarity if found is not None else None) or 0.0
-        if not found or answer is None:
-            self._tickets.leave(ticket, arguments)
+    def _present(
+        self, found: Lookup | None, ticket: Ticket, endpoint: Endpoint | None, arguments: Mapping[str, Any]
+    ) -> Any:
+        age_s = self.engine.age_s(found.entry) if found else 0.0
+        answer = None
+        if endpoint is not None and found:
+            answer = endpoint.present(found.payload, self._wanted(arguments))
+        note(arguments, found if answer is not None or not found else None, age_s)
+        if answer is None or not isinstance(found, Hit):
+            self._tickets.leave(ticket, arguments, endpoint)
             return None
         self._served.set(ticket, arguments)
-        if arguments.get("stream") is True and not arguments.get("complete_response"):
-            return self._stream(answer, arguments)
-        response = answer.fresh()
-        response._hidden_params["semcache"] = {  # noqa: SLF001 - LiteLLM's name for an answer's metadata
-            "tier": found.tier,
-            "similarity": found.similarity,
-            "entry_id": found.entry.id,
-        }
-        return response
+        about = {"tier": found.tier, "similarity": found.similarity, "entry_id": found.entry.id}
+        mark(answer, semcache={**about, "age_s": round(age_s, 3)})
+        return answer
 
-    def _stream(self, answer: answers.Answer, arguments: Mapping[str, Any]) -> ReplayStream | None:
-        logging_obj = arguments.get("litellm_logging_obj")
-        if logging_obj is None:
-            return None
-        return ReplayStream(
-            answer,
-            model=arguments["model"],
-            logging_obj=logging_obj,
-            replay=self._pace(arguments),
+    def _wanted(self, arguments: Mapping[str, Any]) -> Wanted:
+        return Wanted(
+            model=arguments.get("model", ""),
+            stream=arguments.get("stream") is True and not arguments.get("complete_response"),
+            replay=replay_of(arguments, self._replay),
             usage=bool((arguments.get("stream_options") or {}).get("include_usage")),
-        )
-
-    def _pace(self, arguments: Mapping[str, Any]) -> Replay:
-        asked = (arguments.get("cache") or {}).get("replay")
-        if isinstance(asked, Replay):
-            return asked
-        return (
-            self._replay
-            if asked not in _STRATEGIES
-            else replace(self._replay, strategy=cast("Strategy", asked))
+            logging_obj=arguments.get("litellm_logging_obj"),
+            arguments=arguments,
         )
 
     # -- store ------------------------------------------------------------------------------------
 
     def add_cache(self, result: object, **kwargs: Any) -> None:
         """Keep the answer to a call, if it is complete."""
-        kwargs.pop(
-            "dynamic_cache_object", None
-        )  # one of LiteLLM's callers passes it, none of its backends take it
-        if "messages" not in kwargs:
-            super().add_cache(result, **kwargs)  # type: ignore[no-untyped-call]  # litellm is half typed
-            return
-        try:
-            order = self._order(result, kwargs, later=False)
+        endpoint = None
+        with self._troubles.going_on("write"):
+            endpoint = writing(result, kwargs)
+            order = self._order(result, endpoint, kwargs, later=False)
             if order is not None:
                 with Holding(order.said):
                     self.engine.store(order.request, order.payload)
-        except Exception as error:  # noqa: BLE001 - LiteLLM does not guard this call, and the user's must go on
-            _complain("write", error)
+        self._flights.land(kwargs.get("litellm_call_id"), endpoint)
 
     async def async_add_cache(
-        self, result: object, dynamic_cache_object: BaseCache | None = None, **kwargs: Any
+        self,
+        result: object,
+        dynamic_cache_object: BaseCache | None = None,  # noqa: ARG002 - LiteLLM's Redis, never here
+        **kwargs: Any,
     ) -> None:
         """Async twin of `add_cache`. LiteLLM runs it as a task, after the answer has been handed out."""
-        if "messages" not in kwargs:
-            await super().async_add_cache(result, dynamic_cache_object, **kwargs)
-            return
-        try:
-            order = self._order(result, kwargs, later=True)
+        endpoint = None
+        with self._troubles.going_on("write"):
+            endpoint = writing(result, kwargs)
+            order = self._order(result, endpoint, kwargs, later=True)
             if order is not None:
                 with Holding(order.said):
                     await self.engine.astore(order.request, order.payload)
-        except Exception as error:  # noqa: BLE001 - a failed task would be logged as nobody's fault
-            _complain("write", error)
+        self._flights.land(kwargs.get("litellm_call_id"), endpoint)
 
     async def async_add_cache_pipeline(
         self, result: Any, dynamic_cache_object: BaseCache | None = None, **kwargs: Any
@@ -247,25 +238,30 @@ class LiteLLMSemanticCache(Cache):
         if is_subsequence(kwargs.get("input"), asked):
             await super().async_add_cache_pipeline(result, dynamic_cache_object, **kwargs)
 
-    def _order(self, result: object, arguments: Mapping[str, Any], *, later: bool) -> _Order | None:
+    def _order(
+        self, result: object, endpoint: Endpoint | None, arguments: Mapping[str, Any], *, later: bool
+    ) -> _Order | None:
         """Return what is to be kept, or None.
 
         Args:
             result: The answer.
+            endpoint: What it is an answer of.
             arguments: Of the call.
             later: Whether the caller has had its answer already, and may have changed its arguments.
         """
-        ticket = self._tickets.take(arguments)
+        if endpoint is None:
+            return None
+        ticket = self._tickets.take(arguments, endpoint, arguments.get(endpoint.subject))
         if (arguments.get("cache") or {}).get("no-store") is True or not self._is_ours(arguments):
             return None
-        if ticket is None and (not later or unchanged(arguments)):
-            ticket = Ticket.of(self._request(arguments), arguments["messages"])
+        if ticket is None and (not later or unchanged(arguments, endpoint.subject)):
+            ticket = self._ticket(endpoint, arguments)
         if ticket is None or ticket.request is None:
             return None
         streamed = ticket.turns if arguments.get("stream") is True else None
-        if streamed is not None and (arguments.get("n") or 1) != 1:
+        if streamed is not None and ((arguments.get("n") or 1) != 1 or ticket.asks_many):
             return None  # LiteLLM has merged the choices into one
-        payload = answers.pack(result, model=ticket.request.model, streamed=streamed)
+        payload = endpoint.pack(result, model=ticket.request.model, streamed=streamed)
         return None if payload is None else _Order(ticket.request, payload, ticket.said)
 
     # -- life -------------------------------------------------------------------------------------
@@ -289,11 +285,12 @@ def _mode(name: str) -> CacheMode:
         raise ConfigurationError(f"mode={name!r}: LiteLLM knows default_on and default_off") from None
 
 
-def _endpoint(arguments: Mapping[str, Any]) -> str:
-    """Return the function that is looking: nested calls share a logging object, whose handler is the inner one's."""
-    handler = getattr(arguments.get("litellm_logging_obj"), "llm_caching_handler", None)
-    return getattr(getattr(handler, "original_function", None), "__name__", "completion")
+def _seconds(patience_s: float) -> float:
+    if isinstance(patience_s, bool) or not isinstance(patience_s, (int, float)) or not patience_s >= 0:
+        raise ConfigurationError(f"patience_s={patience_s!r}: it is a number of seconds, at least 0")
+    return patience_s
 
 
-def _complain(step: str, error: Exception) -> None:
-    log.warning("the %s failed and the call goes on without the cache: %s", step, type(error).__name__)
+def _is_one_input(ticket: Ticket) -> bool:
+    """Whether the call is one of the look-ups of `aembedding`, which LiteLLM makes with the key alone."""
+    return ticket.request is not None and ticket.request.dialect == ONE_INPUT

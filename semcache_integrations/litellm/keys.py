@@ -1,4 +1,4 @@
-"""The keyword arguments of a LiteLLM call -> `CacheRequest`. Pure: no litellm, no clock, no I/O.
+"""All of a LiteLLM call that must match exactly, from its keyword arguments. Pure: no litellm, no clock, no I/O.
 
 The law: every argument is part of the key unless it is listed here as one that cannot change the answer,
 so a parameter that nobody has heard of yet costs a miss and never a false hit. Secrets are kept as one
@@ -9,7 +9,7 @@ while an answer is still on its way to the cache.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -18,15 +18,12 @@ import orjson
 
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.keys import canonical
-from semcache_integrations.core.models import CacheRequest
-from semcache_integrations.litellm.wishes import controls, mapping
-
-CHAT_DIALECT = "litellm.chat"
+from semcache_integrations.litellm.wishes import mapping
 
 _UNKEYED = frozenset(
     {
         # keyed elsewhere in this module
-        *("messages", "input", "model", "args", "extra_headers", "headers", "metadata", "litellm_metadata"),
+        *("model", "args", "extra_headers", "headers", "metadata", "litellm_metadata"),
         # controls of the cache itself
         *(
             "cache",
@@ -94,71 +91,12 @@ _TRACE_HEADERS = frozenset(
 _CALLER = ("user_api_key", "user_api_key_hash", "user_api_key_team_id", "user_api_key_org_id")
 
 
-def chat_request(arguments: Mapping[str, object], *, tenant: str = "", secret: bytes = b"") -> CacheRequest:
-    """Return the request behind a `completion` or `acompletion` call.
-
-    Args:
-        arguments: The call's keyword arguments, as LiteLLM passes them to its cache.
-        tenant: Whose entries these are.
-        secret: Keys the digest of the credentials.
+def model_of(arguments: Mapping[str, object]) -> str:
+    """Return the model that is asked.
 
     Raises:
-        UnkeyableError: something in the arguments has no canonical form.
+        UnkeyableError: the call names none.
     """
-    messages = arguments.get("messages")
-    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
-        raise UnkeyableError("a chat call needs a list of messages")
-    turns = _canonical(messages)
-    text, rest, embeddable = _last_turn(turns[-1])
-    tools = any(arguments.get(name) for name in ("tools", "functions", "mcp_servers"))
-    return CacheRequest(
-        text=text,
-        model=_model(arguments),
-        context=_frozen([_call(arguments, secret), turns[:-1], rest]),
-        tenant=tenant,
-        dialect=CHAT_DIALECT,
-        controls=controls(arguments, semantic=embeddable and not tools),
-    )
-
-
-def embedding_request(
-    arguments: Mapping[str, object], *, tenant: str = "", secret: bytes = b"", one_of_many: bool = False
-) -> CacheRequest:
-    """Return the request behind an `embedding` call or behind one input of an `aembedding` call: exact only.
-
-    Args:
-        arguments: As for `chat_request`.
-        tenant: As for `chat_request`.
-        secret: As for `chat_request`.
-        one_of_many: Whether a vector is kept, as `aembedding` does, or a whole response: they share no key.
-
-    Raises:
-        UnkeyableError: something in the arguments has no canonical form, or the input is a piece of one.
-    """
-    if "input" not in arguments:
-        raise UnkeyableError("an embedding call needs an input")
-    if one_of_many and isinstance(arguments["input"], int):
-        raise UnkeyableError("a list of tokens is one input, and LiteLLM takes each token for one")
-    return CacheRequest(
-        text="",  # nothing may be reworded
-        model=_model(arguments),
-        context=_frozen([_call(arguments, secret), _canonical(arguments["input"])]),
-        tenant=tenant,
-        dialect="litellm.embedding.input" if one_of_many else "litellm.embedding",
-        controls=controls(arguments, semantic=False),
-    )
-
-
-def digest(request: CacheRequest, *scope: str) -> str:
-    """Return the name of a request within `scope`: 32 hexadecimal digits, equal for equal requests only."""
-    fields = (*scope, request.dialect, request.tenant, request.model, request.text, request.context)
-    try:
-        return blake2b(orjson.dumps(fields), digest_size=16).hexdigest()
-    except TypeError:
-        raise UnkeyableError("the text is not valid Unicode") from None
-
-
-def _model(arguments: Mapping[str, object]) -> str:
     # `aembedding` is declared as (*args, **kwargs), so LiteLLM names a positional model "args"
     model = arguments.get("model") or arguments.get("args")
     if not isinstance(model, str) or not model:
@@ -166,13 +104,22 @@ def _model(arguments: Mapping[str, object]) -> str:
     return model
 
 
-def _call(arguments: Mapping[str, object], secret: bytes) -> object:
-    """All that must match exactly besides the messages, in canonical form."""
+def call_of(arguments: Mapping[str, object], secret: bytes, *, besides: str) -> object:
+    """Return all that must match exactly besides one argument, in canonical form.
+
+    Args:
+        arguments: The call's keyword arguments, as LiteLLM passes them to its cache.
+        secret: Keys the digest of the credentials.
+        besides: The argument that says what is asked; whoever calls has its own way to key it.
+
+    Raises:
+        UnkeyableError: something in the arguments has no canonical form.
+    """
     params: dict[str, object] = {}
     secrets: dict[str, object] = {}
     for name, value in arguments.items():
         role = _role(name)
-        if role == "unkeyed" or value is None or _DEFAULTS.get(name) == value:
+        if role == "unkeyed" or name == besides or value is None or _DEFAULTS.get(name) == value:
             continue
         if role == "refused" and value:
             raise UnkeyableError(f"a call with {name} is answered in a form of its own")
@@ -184,7 +131,7 @@ def _call(arguments: Mapping[str, object], secret: bytes) -> object:
         call["namespace"] = _namespace(arguments)
         call["caller"] = _caller(arguments) or None
     call["credential"] = _credential(secrets, secret)
-    return _canonical(call)
+    return canonical_form(call)
 
 
 @lru_cache(maxsize=4_096)
@@ -212,7 +159,7 @@ def _credential(secrets: Mapping[str, object], secret: bytes) -> str | None:
     """Another key never meets these entries, and no key can be read from them."""
     if not secrets:
         return None
-    named = _dump(_canonical(secrets))
+    named = _dump(canonical_form(secrets))
     key = blake2b(secret, digest_size=32).digest() if secret else b""  # a secret of any length makes a key
     return blake2b(named, digest_size=16, key=key, person=b"semcache-litellm").hexdigest()
 
@@ -235,46 +182,12 @@ def _own_key(arguments: Mapping[str, object]) -> str | None:
     return given if type(given) is str else None  # a subclass is the key that this package gave to LiteLLM
 
 
-def _last_turn(turn: object) -> tuple[str, object, bool]:
-    """Split the last message into the text that may be reworded and the rest, which may not.
+def canonical_form(value: object) -> Any:  # Any: JSON-like, and its shape is the caller's business
+    """Return the value in canonical form.
 
-    Of several text parts the last one is the question; a document before it must match exactly.
-
-    Returns:
-        The text, the rest, and whether the text may be embedded at all.
+    Raises:
+        UnkeyableError: it has none.
     """
-    if not isinstance(turn, dict) or turn.get("role") != "user":
-        return "", turn, False
-    content = turn.get("content")
-    rest = {name: value for name, value in turn.items() if name not in {"content", "role"}}
-    if isinstance(content, str):
-        return content, rest or None, _is_one_line(content)
-    if not isinstance(content, list) or not content:
-        return "", turn, False
-    *before, last = content
-    if not _is_text(last):
-        return "", turn, False
-    if before:
-        rest["before"] = before
-    marks = {name: value for name, value in last.items() if name not in {"type", "text"}}
-    if marks:
-        rest["marks"] = marks
-    return last["text"], rest or None, _is_one_line(last["text"]) and all(_is_text(part) for part in before)
-
-
-def _is_one_line(text: str) -> bool:
-    """Whether the text is neither blank nor several lines.
-
-    Several lines are a template that was filled in, or a document: embedded, one looks like the other.
-    """
-    return len(text.strip().splitlines()) == 1
-
-
-def _is_text(part: object) -> bool:
-    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
-
-
-def _canonical(value: object) -> Any:  # Any: JSON-like, and its shape is the caller's business
     try:
         return canonical(value)
     except RecursionError:
@@ -288,7 +201,7 @@ def _dump(value: object) -> bytes:
         raise UnkeyableError(f"the request has no canonical form: {type(error).__name__}") from None
 
 
-def _frozen(value: object) -> str:
+def frozen(value: object) -> str:
     """Return canonical JSON, or its digest: a snapshot that keeps neither the caller's objects nor images alive."""
     dumped = _dump(value)
     return (

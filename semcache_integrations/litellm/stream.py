@@ -1,7 +1,7 @@
 """A kept answer as the stream that the provider would have sent, for `for` and for `async for`.
 
-LiteLLM's own replay costs about 300 µs a chunk, most of it one event loop per chunk for logging; this one
-makes each chunk once and logs once, at the end. The sync and the async half differ by how they wait.
+The law: a replay loses nothing, and LiteLLM is told of it once, at its end. Its own replay costs about 300 µs a
+chunk, most of it one event loop per chunk for logging; this one makes each chunk once.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.litellm_core_utils.thread_pool_executor import executor
-from litellm.types.utils import Delta, ModelResponse, ModelResponseStream, StreamingChoices, Usage
+from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices, Usage
 
 from semcache_integrations.core.replay import Replay, split
-from semcache_integrations.litellm.answers import Answer, new_call_id
 
 _IN_PIECES = frozenset({"role", "content", "reasoning_content", "tool_calls", "function_call"})
 _logging: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to its tasks
@@ -97,51 +98,78 @@ def _tool_call(index: int, call: Mapping[str, Any], replay: Replay) -> Iterator[
         yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 
 
-class ReplayStream(CustomStreamWrapper):
-    """Replays an answer. It is a `CustomStreamWrapper` because LiteLLM, its Router and its proxy ask for one.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a caller wants an answer.
 
-    Args:
-        answer: What to replay.
+    Attributes:
         model: The model that was asked.
-        logging_obj: LiteLLM's record of this call; it is told once, at the end.
-        replay: How to cut, and how fast to go.
-        usage: Whether the caller asked for the chunk with the token counts.
+        stream: Whether it wants a stream.
+        replay: How to cut one, and how fast to go.
+        usage: Whether the stream ends with the token counts.
+        logging_obj: LiteLLM's record of this call, which is told of a stream once, at its end.
+        arguments: Those of the call.
     """
 
-    def __init__(self, answer: Answer, *, model: str, logging_obj: Any, replay: Replay, usage: bool) -> None:
+    model: str
+    stream: bool
+    replay: Replay
+    usage: bool
+    logging_obj: Any  # LiteLLM's, and untyped
+    arguments: Mapping[str, Any]  # as above
+
+
+class Paced:
+    """Waits before each step but the first: a thread where it is read by `for`, a task where by `async for`."""
+
+    _pause_s: float = 0.0
+    _begun: bool = False
+
+    def __next__(self) -> Any:  # Any: whatever is replayed
+        if self._pause_s and self._begun:
+            time.sleep(self._pause_s)
+        self._begun = True
+        return super().__next__()  # type: ignore[misc]  # the class beside which this one is inherited has it
+
+    async def __anext__(self) -> Any:  # Any: as above
+        await asyncio.sleep(self._pause_s if self._begun else 0)  # 0 lets others run, as a socket would
+        self._begun = True
+        return await super().__anext__()  # type: ignore[misc]  # as above
+
+
+class _Replaying(CustomStreamWrapper):
+    """Yields what a source has, and tells LiteLLM once, at the end."""
+
+    def __init__(self, source: Iterator[Any], whole: Callable[[], Any], wanted: Wanted) -> None:
         super().__init__(
             completion_stream=None,
-            model=model,
+            model=wanted.model,
             custom_llm_provider="cached_response",
-            logging_obj=logging_obj,
+            logging_obj=wanted.logging_obj,
         )
-        logging_obj.model_call_details["cache_hit"] = True
-        self._answer = answer
-        self._source = chunks(answer.body, replay, usage=usage)
-        self._pause_s = replay.delay_s
+        wanted.logging_obj.model_call_details["cache_hit"] = True
+        self._source = source
+        self._whole = whole
         self._ended = False
 
     def __contains__(self, _item: object) -> bool:
         return False  # LiteLLM asks `"detail" in answer`, which would read the whole stream
 
-    def __next__(self) -> ModelResponseStream:
-        if self._pause_s and self.chunks:
-            time.sleep(self._pause_s)
+    def __next__(self) -> Any:
         chunk = self._advance()
         if chunk is None:
-            self._end(self._log)
+            self._end(log_in_thread)
             raise StopIteration
         return chunk
 
-    async def __anext__(self) -> ModelResponseStream:
-        await asyncio.sleep(self._pause_s if self.chunks else 0)  # 0 lets others run, as a socket would
+    async def __anext__(self) -> Any:
         chunk = self._advance()
         if chunk is None:
-            self._end(self._alog)
+            self._end(log_in_task)
             raise StopAsyncIteration
         return chunk
 
-    def _advance(self) -> ModelResponseStream | None:
+    def _advance(self) -> Any:
         chunk = None if self._closed else next(self._source, None)
         if chunk is None:
             return None
@@ -151,30 +179,60 @@ class ReplayStream(CustomStreamWrapper):
         self.chunks.append(chunk)
         return chunk
 
-    def _end(self, log: Any) -> None:
+    def _end(self, log: Callable[[Any, Any], None]) -> None:
         if self._ended or self._closed:
             return
         self._ended = True
-        whole = self._answer.fresh()
-        whole._hidden_params = {"cache_hit": True}  # noqa: SLF001 - LiteLLM's name for an answer's metadata
-        log(whole)
+        whole = self._whole()
+        mark(whole, cache_hit=True)
+        log(self.logging_obj, whole)
         self.close()
 
-    def _log(self, whole: ModelResponse) -> None:
-        run = contextvars.copy_context().run
-        executor.submit(run, lambda: self.logging_obj.success_handler(whole, cache_hit=True))
 
-    def _alog(self, whole: ModelResponse) -> None:
-        if getattr(self.logging_obj, "_on_deferred_stream_complete", None) is not None:
-            vars(self.logging_obj)["_deferred_stream_complete_args"] = (
-                whole,
-                True,
-            )  # the proxy's guardrails log it
-            return
-        task = asyncio.ensure_future(
-            self.logging_obj.dispatch_success_handlers(
-                whole, cache_hit=True, start_time=None, end_time=None, prefer_async_handlers=True
-            )
+class ReplayStream(Paced, _Replaying):
+    """Replays an answer. It is a `CustomStreamWrapper` because LiteLLM, its Router and its proxy ask for one.
+
+    Args:
+        source: The chunks.
+        whole: Makes the whole answer, for LiteLLM's records.
+        wanted: How the caller wants it.
+    """
+
+    def __init__(self, source: Iterator[Any], whole: Callable[[], Any], wanted: Wanted) -> None:
+        super().__init__(source, whole, wanted)
+        self._pause_s = wanted.replay.delay_s
+
+
+def mark(answer: Any, **about: object) -> None:
+    """Write into an answer's metadata, as far as it has any; LiteLLM keeps it in a mapping or in a model."""
+    hidden = getattr(answer, "_hidden_params", None)
+    for name, value in about.items():
+        if isinstance(hidden, dict):
+            hidden[name] = value
+        elif hidden is not None:
+            setattr(hidden, name, value)
+
+
+def log_in_thread(logging_obj: Any, whole: Any) -> None:
+    """Tell LiteLLM, from a thread of its own, that a stream was read to its end."""
+    run = contextvars.copy_context().run
+    executor.submit(run, lambda: logging_obj.success_handler(whole, cache_hit=True))
+
+
+def log_in_task(logging_obj: Any, whole: Any) -> None:
+    """Tell LiteLLM, from a task of its own, that a stream was read to its end."""
+    if getattr(logging_obj, "_on_deferred_stream_complete", None) is not None:
+        vars(logging_obj)["_deferred_stream_complete_args"] = whole, True  # the proxy's guardrails log it
+        return
+    task = asyncio.ensure_future(
+        logging_obj.dispatch_success_handlers(
+            whole, cache_hit=True, start_time=None, end_time=None, prefer_async_handlers=True
         )
-        _logging.add(task)
-        task.add_done_callback(_logging.discard)
+    )
+    _logging.add(task)
+    task.add_done_callback(_logging.discard)
+
+
+def new_call_id() -> str:
+    """Return an id for a replayed tool call: conversations must not meet the same id twice."""
+    return f"call_{uuid.uuid4().hex[:24]}"

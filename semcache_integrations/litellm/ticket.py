@@ -2,8 +2,8 @@
 
 Until an answer has come, the caller may have appended to `messages` (every chat loop does, and an async
 write runs after that), or left the block whose tenant the call belongs to. So a `Ticket` holds the request
-as it was when the call began. To LiteLLM it is the cache key, a string; and `Tickets` keeps those of the
-calls that went upstream.
+as it was when the call began. To LiteLLM it is the cache key, a string: the id of the entry that an answer
+to this call is kept as. `Tickets` keeps those of the calls that went upstream.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from typing_extensions import Self
 
 from semcache_integrations.context import Surroundings, surroundings
 from semcache_integrations.core.models import CacheRequest
-from semcache_integrations.litellm.keys import digest
+from semcache_integrations.litellm.requests import TEXT
+
+_METADATA = ("litellm_metadata", "metadata")
 
 
 class Ticket(str):
@@ -26,26 +28,44 @@ class Ticket(str):
     Attributes:
         request: What was asked, or None if it must not be cached.
         said: What held around the call.
-        subject: The very `messages` object of the call, by which its write is recognised.
+        subject: The very object that the call asks with (its `messages`, its `input`…), by which its write is recognised.
+        metadata: The metadata of the call by name: some look-ups of LiteLLM's are given the key alone.
     """
 
-    __slots__ = ("_length", "request", "said", "subject")
+    __slots__ = ("_keeps_nothing", "_length", "metadata", "request", "said", "subject")
     request: CacheRequest | None
     said: Surroundings
     subject: object
+    metadata: Mapping[str, object]
     _length: int
+    _keeps_nothing: bool
 
     @classmethod
-    def of(cls, request: CacheRequest | None, subject: object = None) -> Self:
+    def of(
+        cls,
+        request: CacheRequest | None,
+        arguments: Mapping[str, object],
+        entry_id: Callable[[CacheRequest], str],
+        subject: object = None,
+    ) -> Self:
         """Return the ticket of a request, made where its call begins.
+
+        Args:
+            request: What is asked, or None if it must not be cached.
+            arguments: Of the call.
+            entry_id: Names the entry of a request: `SemanticCache.entry_id`.
+            subject: The object that the call asks with.
 
         Raises:
             UnkeyableError: the text is not valid Unicode.
         """
         said = surroundings.get()
-        name = f"uncached-{uuid.uuid4().hex}" if request is None else digest(request, said.tenant)
+        name = f"uncached-{uuid.uuid4().hex}" if request is None else entry_id(request)
         ticket = cls(name)
         ticket.request, ticket.said, ticket.subject = request, said, subject
+        ticket.metadata = {key: arguments[key] for key in _METADATA if key in arguments}
+        cache = arguments.get("cache")
+        ticket._keeps_nothing = isinstance(cache, Mapping) and cache.get("no-store") is True
         ticket._length = len(subject) if isinstance(subject, list) else 0
         return ticket
 
@@ -59,16 +79,28 @@ class Ticket(str):
         return str, (str(self),)  # a pickled answer carries the name alone: no request, no messages
 
     @property
+    def keeps_nothing(self) -> bool:
+        """Whether the call asks that its answer is not kept."""
+        return self._keeps_nothing
+
+    @property
+    def asks_many(self) -> bool:
+        """Whether several prompts are asked at once."""
+        return self.request is not None and self.request.dialect == TEXT and isinstance(self.subject, list)
+
+    @property
     def turns(self) -> list[object]:
-        """The messages of the call, without those that were appended since."""
+        """The messages of the call, without those that were appended since; a prompt is one message."""
+        if isinstance(self.subject, str):
+            return [{"role": "user", "content": self.subject}]
         return list(self.subject[: self._length]) if isinstance(self.subject, list) else []
 
 
 class Tickets:
-    """The tickets of calls that are upstream now, by LiteLLM's id of the call and its model.
+    """The tickets of calls that are upstream now, by LiteLLM's id of the call, the dialect and the model.
 
-    Nested calls share the id: a fallback's differs by its model, and a write that finds another call's
-    `messages` under its id is not the one that the ticket was made for.
+    Nested calls share the id: an inner one's differs by its endpoint or by its model, and a write that finds
+    another call's object under its id is not the one that the ticket was made for.
 
     Args:
         most: How many are kept; the oldest goes first, and its answer is not stored.
@@ -76,21 +108,29 @@ class Tickets:
 
     def __init__(self, most: int = 4_096) -> None:
         self._most = most
-        self._open: OrderedDict[tuple[object, object], Ticket] = OrderedDict()
+        self._open: OrderedDict[tuple[tuple[object, object], object], Ticket] = OrderedDict()
         self._lock = threading.Lock()
 
-    def leave(self, ticket: Ticket, arguments: Mapping[str, object]) -> None:
+    def leave(self, ticket: Ticket, arguments: Mapping[str, object], endpoint: object = None) -> None:
         """Keep the ticket of a call that goes upstream."""
         with self._lock:
-            self._open[_call(arguments)] = ticket
+            self._open[_call(arguments), endpoint] = ticket
             if len(self._open) > self._most:
                 self._open.popitem(last=False)
 
-    def take(self, arguments: Mapping[str, object]) -> Ticket | None:
-        """Return the ticket of the call with these arguments, if it left one."""
+    def take(
+        self, arguments: Mapping[str, object], endpoint: object = None, subject: object = None
+    ) -> Ticket | None:
+        """Return the ticket of the call with these arguments, if it left one.
+
+        Args:
+            arguments: Of the call.
+            endpoint: Its endpoint.
+            subject: What the write says that was asked; None if it says it in another form.
+        """
         with self._lock:
-            ticket = self._open.pop(_call(arguments), None)
-        return ticket if ticket is not None and ticket.subject is arguments.get("messages") else None
+            ticket = self._open.pop((_call(arguments), endpoint), None)
+        return ticket if ticket is not None and (subject is None or subject is ticket.subject) else None
 
 
 class LastServed(threading.local):
@@ -109,10 +149,17 @@ class LastServed(threading.local):
         return last[1] if last is not None and last[0] == _call(arguments) else None
 
 
-def unchanged(arguments: Mapping[str, object]) -> bool:
-    """Whether `messages` is what the call began with, as far as LiteLLM's own record of the call shows."""
-    logging_obj = arguments.get("litellm_logging_obj")
-    return logging_obj is not None and getattr(logging_obj, "messages", None) == arguments["messages"]
+def unchanged(arguments: Mapping[str, object], subject: str) -> bool:
+    """Whether what is asked is what the call began with, as far as LiteLLM's own record of the call shows.
+
+    Args:
+        arguments: Of the call.
+        subject: Names the argument that says what is asked.
+    """
+    asked, logging_obj = arguments.get(subject), arguments.get("litellm_logging_obj")
+    if isinstance(asked, (str, bytes)):
+        return True  # nobody can change them
+    return logging_obj is not None and getattr(logging_obj, "messages", None) == asked
 
 
 def is_subsequence(inputs: object, asked: object) -> bool:

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast, get_args
 
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import DEFAULT_CONTROLS, Controls
+from semcache_integrations.core.replay import Replay, Strategy
+
+_STRATEGIES = frozenset(get_args(Strategy))
 
 
 def controls(arguments: Mapping[str, object], *, semantic: bool) -> Controls:
@@ -33,6 +38,21 @@ def controls(arguments: Mapping[str, object], *, semantic: bool) -> Controls:
         max_age_s=min(ages, default=math.inf),
         tags=tuple(str(tag) for tag in tags),
     )
+
+
+def replay_of(arguments: Mapping[str, object], usual: Replay) -> Replay:
+    """Return how this one call asks to be streamed: its `cache={"replay": …}`, a `Replay` or the name of a strategy.
+
+    Args:
+        arguments: Of the call.
+        usual: How others are streamed, and this one too if it asks for nothing that is known.
+    """
+    asked = mapping(arguments, "cache").get("replay")
+    if isinstance(asked, Replay):
+        return asked
+    if not isinstance(asked, str) or asked not in _STRATEGIES:
+        return usual
+    return replace(usual, strategy=cast("Strategy", asked))
 
 
 def mapping(arguments: Mapping[str, object], name: str) -> Mapping[str, object]:

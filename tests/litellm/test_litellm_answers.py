@@ -7,7 +7,7 @@ import json
 import pytest
 from litellm.types.utils import ModelResponse
 
-from semcache_integrations.litellm.answers import pack, unpack
+from semcache_integrations.litellm.chat import pack, unpack
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"q": 1}'}}
 USAGE = {

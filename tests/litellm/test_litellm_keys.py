@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import DEFAULT_CONTROLS
-from semcache_integrations.litellm.keys import chat_request, embedding_request
+from semcache_integrations.litellm.requests import chat_request, embedding_request
 from semcache_integrations.litellm.wishes import controls
 
 NAMES = st.sampled_from(

@@ -1,26 +1,25 @@
-"""LiteLLM answers <-> payloads: which answers are worth keeping, and a fresh copy of one for each hit.
+"""Chat completions <-> payloads: which are worth keeping, and a fresh copy of one for each hit.
 
-The law: a payload is our own versioned JSON, and one that cannot be read is a miss. No two callers ever
-share a mutable object: LiteLLM writes into the responses that it returns, and so do users.
+The law: no two callers ever share a mutable object: LiteLLM writes into the responses that it returns, and so
+do users.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import orjson
 from litellm.types.utils import Choices, ModelResponse
 from pydantic import BaseModel, ValidationError
 
 from semcache_integrations.core.answers import called, register, spoken
-from semcache_integrations.litellm.keys import CHAT_DIALECT
+from semcache_integrations.litellm.envelope import body_of, opened, sealed
+from semcache_integrations.litellm.requests import CHAT
+from semcache_integrations.litellm.stream import ReplayStream, Wanted, chunks, new_call_id
 from semcache_integrations.litellm.usage import finished
 
-_VERSION = 1
 _COMPLETE = frozenset({"stop", "tool_calls", "function_call"})
 _SAYS_SOMETHING = ("content", "tool_calls", "function_call", "audio", "images")
 _SHALLOW = frozenset({"role", "content", "tool_calls", "function_call", "provider_specific_fields"})
@@ -64,7 +63,7 @@ def pack(answer: object, *, model: str = "", streamed: Sequence[Any] | None = No
         model: The model that was asked.
         streamed: The messages that were asked, if LiteLLM assembled the answer from a stream.
     """
-    body = _body(answer)
+    body = body_of(answer)
     if (
         body is None
         or not body.get("choices")
@@ -75,17 +74,16 @@ def pack(answer: object, *, model: str = "", streamed: Sequence[Any] | None = No
         return None
     if streamed is not None:
         body = finished(body, model, streamed) if len(body["choices"]) == 1 else None
-    return None if body is None else orjson.dumps({"v": _VERSION, "response": body}).decode()
+    return None if body is None else sealed(body)
 
 
 @lru_cache(maxsize=256)
 def unpack(payload: str) -> Answer | None:
     """Return the answer in a payload, or None if this version cannot read it."""
+    body = opened(payload)
+    if body is None:
+        return None
     try:
-        envelope = orjson.loads(payload)
-        if envelope["v"] != _VERSION:
-            return None
-        body = envelope["response"]
         response = ModelResponse(**body)
         flat = all(_is_flat(choice) for choice in body["choices"])
     except (ValueError, TypeError, KeyError, AttributeError, ValidationError):
@@ -93,33 +91,26 @@ def unpack(payload: str) -> Answer | None:
     return Answer(response, body, flat) if body["choices"] else None
 
 
+def present(payload: str, wanted: Wanted) -> ModelResponse | ReplayStream | None:
+    """Return the answer in a payload as the caller wants it, or None if it cannot be read."""
+    answer = unpack(payload)
+    if answer is None:
+        return None
+    if not wanted.stream:
+        return answer.fresh()
+    source = chunks(answer.body, wanted.replay, usage=wanted.usage)
+    return ReplayStream(source, answer.fresh, wanted)
+
+
 def says(payload: str) -> str:
     """Return what the answer in a payload says, as it is compared with others: all its texts and tool calls."""
     said = []
-    for choice in orjson.loads(payload)["response"]["choices"]:
+    for choice in (opened(payload) or {})["choices"]:
         message = choice["message"]
         calls = [call["function"] for call in message.get("tool_calls") or ()]
         said.append(spoken(message.get("content")))
         said += [called(call.get("name"), call.get("arguments")) for call in calls]
     return "\n".join(said)
-
-
-def new_call_id() -> str:
-    """Return an id for a replayed tool call: conversations must not meet the same id twice."""
-    return f"call_{uuid.uuid4().hex[:24]}"
-
-
-def _body(answer: object) -> Mapping[str, Any] | None:
-    if isinstance(answer, ModelResponse):
-        dumped: Mapping[str, Any] = answer.model_dump(mode="json")  # type: ignore[no-untyped-call]  # litellm is half typed
-        return dumped
-    if not isinstance(answer, str):
-        return None
-    try:
-        loaded = orjson.loads(answer)
-    except ValueError:
-        return None
-    return loaded if isinstance(loaded, dict) else None
 
 
 def _is_complete(choice: Mapping[str, Any]) -> bool:
@@ -157,4 +148,4 @@ def _renamed(copy: ModelResponse) -> ModelResponse:
     return copy
 
 
-register(CHAT_DIALECT, says)
+register(CHAT, says)

@@ -1,0 +1,110 @@
+"""LiteLLM's endpoints: how each is asked, what of it is kept, and how it is answered.
+
+The law: entries of one endpoint never answer another, because each has a dialect of its own. A look-up knows its
+endpoint by the function that looks; a write only by its arguments and by the shape of what it brings: calls that
+LiteLLM nests share one record, and that names the innermost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from semcache_integrations.core.models import CacheRequest
+from semcache_integrations.litellm import chat, messages, plain, requests, responses, text
+from semcache_integrations.litellm.envelope import body_of
+from semcache_integrations.litellm.plain import Packer, Presenter
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One kind of call.
+
+    Attributes:
+        subject: The argument that says what is asked; LiteLLM hands over the same object with the write.
+        request: Makes the request behind a call.
+        pack: Makes a payload of an answer that is worth keeping.
+        present: Makes the answer for a caller out of a payload.
+    """
+
+    subject: str
+    request: Callable[..., CacheRequest]
+    pack: Packer
+    present: Presenter
+
+
+CHAT: Final = Endpoint("messages", requests.chat_request, chat.pack, chat.present)
+MESSAGES: Final = Endpoint("messages", requests.messages_request, messages.pack, messages.present)
+TEXT: Final = Endpoint("prompt", requests.text_request, text.pack, text.present)
+RESPONSES: Final = Endpoint("input", requests.responses_request, responses.pack, responses.present)
+EMBEDDING: Final = Endpoint(
+    "input", requests.embedding_request, plain.packer("data"), plain.present_embedding
+)
+ONE_INPUT: Final = Endpoint(
+    "input",
+    partial(requests.embedding_request, one_of_many=True),
+    plain.packer("data"),
+    plain.present_embedding,
+)
+"""One of the inputs of an `aembedding` call; LiteLLM keeps and joins them by itself, through `ExactTier`."""
+RERANK: Final = Endpoint("documents", requests.rerank_request, plain.packer("results"), plain.present_rerank)
+TRANSCRIPTION: Final = Endpoint(
+    "file", requests.transcription_request, plain.packer("text"), plain.present_transcription
+)
+
+FUNCTIONS: Final[Mapping[str, Endpoint]] = {
+    "completion": CHAT,
+    "acompletion": CHAT,
+    "text_completion": TEXT,
+    "atext_completion": TEXT,
+    "responses": RESPONSES,
+    "aresponses": RESPONSES,
+    "anthropic_messages": MESSAGES,
+    "embedding": EMBEDDING,
+    "aembedding": ONE_INPUT,
+    "rerank": RERANK,
+    "arerank": RERANK,
+    "transcription": TRANSCRIPTION,
+    "atranscription": TRANSCRIPTION,
+}
+"""The functions of LiteLLM that look into the cache."""
+
+_BY_SUBJECT: Final = {
+    "messages": CHAT,
+    "input": EMBEDDING,  # before `prompt`, which names a template where it stands beside an input
+    "prompt": TEXT,
+    "documents": RERANK,
+    "file": TRANSCRIPTION,
+}
+
+
+def looking(arguments: Mapping[str, Any]) -> Endpoint | None:
+    """Return the endpoint that looks up a call; None if it is none that is cached."""
+    handler = getattr(arguments.get("litellm_logging_obj"), "llm_caching_handler", None)
+    name = getattr(getattr(handler, "original_function", None), "__name__", None)
+    return FUNCTIONS.get(name) if name is not None else _by_subject(arguments)
+
+
+def writing(result: object, arguments: Mapping[str, Any]) -> Endpoint | None:
+    """Return the endpoint that an answer belongs to."""
+    if arguments.get("text_completion") is True:
+        return TEXT
+    endpoint = _by_subject(arguments)
+    if endpoint is CHAT and _is_anthropic(result):
+        return MESSAGES
+    return RESPONSES if endpoint is EMBEDDING and _is_response(result) else endpoint
+
+
+def _by_subject(arguments: Mapping[str, Any]) -> Endpoint | None:
+    return next((endpoint for name, endpoint in _BY_SUBJECT.items() if name in arguments), None)
+
+
+def _is_anthropic(result: object) -> bool:
+    return isinstance(result, Mapping) and "choices" not in result
+
+
+def _is_response(result: object) -> bool:
+    said = body_of(result) if isinstance(result, (str, Mapping)) else vars(result)
+    return (said or {}).get("object") == "response"

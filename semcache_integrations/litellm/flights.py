@@ -1,0 +1,160 @@
+"""One upstream call for concurrent equal misses, where one cannot wrap the call: LiteLLM asks, and later it tells.
+
+The law: a call waits for what another one brings, never for longer than its patience, and never for itself: not
+for a call of its own thread or of the context that it began in. Whoever leads is seen to land by its write, by its
+failure, by the end of its task, or when LiteLLM drops its record of the call; who waited looks again, and goes
+upstream itself if nothing was kept. Nobody takes turns: calls whose answers cannot be kept go up side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+from litellm.integrations.custom_logger import CustomLogger
+
+from semcache_integrations.arrivals import arrival
+
+
+class Flight:
+    """A call that is upstream.
+
+    Attributes:
+        call: LiteLLM's id of it.
+        endpoint: Which of the calls is meant that LiteLLM nests under that id.
+        landed: Done when it is over.
+        unwatch: Ends the watch over it.
+    """
+
+    __slots__ = ("__weakref__", "call", "endpoint", "landed", "thread", "unwatch")
+
+    def __init__(self, call: Hashable, endpoint: object) -> None:
+        self.call, self.endpoint = call, endpoint
+        self.landed: Future[None] = Future()
+        self.thread = threading.get_ident()
+        self.unwatch: Callable[[], object] = bool  # nothing to end yet
+
+
+_led: ContextVar[frozenset[Flight]] = ContextVar("semcache_litellm_led", default=frozenset())
+"""The flights that the calls of this context lead: what they cause must not wait for them."""
+
+
+class Flights:
+    """The calls that are upstream, by what they ask.
+
+    Args:
+        patience_s: How long a call waits for an equal one; 0 for not at all.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._flights: dict[Hashable, Flight] = {}
+        self._keys: dict[Hashable, list[Hashable]] = {}
+        self._lock = threading.RLock()  # a record may be dropped, and its flight land, at any time
+
+    def wait(self, key: Hashable, endpoint: object, arguments: Mapping[str, Any]) -> bool:
+        """Wait for an equal call of another thread, or lead. Returns whether it waited, and should look again."""
+        flight = self._join(key, endpoint, arguments)
+        if flight is None or flight.thread == threading.get_ident():
+            return False
+        wait([flight.landed], self._patience_s)
+        return True
+
+    async def await_(self, key: Hashable, endpoint: object, arguments: Mapping[str, Any]) -> bool:
+        """Async twin of `wait`; a task may wait for another one of its thread."""
+        flight = self._join(key, endpoint, arguments)
+        if flight is None:
+            return False
+        await asyncio.wait([arrival(flight.landed)], timeout=self._patience_s)
+        return True
+
+    def land(self, call: Hashable, endpoint: object = None) -> None:
+        """Let go all who wait for what a call leads; without an endpoint, for all the calls nested in it."""
+        with self._lock:
+            for key in list(self._keys.get(call, ())):
+                flight = self._flights.get(key)
+                if flight is not None and endpoint in (None, flight.endpoint):
+                    self._land(key, flight)
+
+    def _join(self, key: Hashable, endpoint: object, arguments: Mapping[str, Any]) -> Flight | None:
+        """Return the equal call to wait for, or None: lead from here on, or go along with what leads here."""
+        if not self._patience_s or key is None:
+            return None
+        call = arguments.get("litellm_call_id")
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                return None if flight in _led.get() else flight
+            flight = self._flights[key] = Flight(call, endpoint)
+            self._keys.setdefault(call, []).append(key)
+        _led.set(frozenset({flight, *(one for one in _led.get() if not one.landed.done())}))
+        flight.unwatch = _watched(arguments.get("litellm_logging_obj"), partial(self._lose, key, flight))
+        return None
+
+    def _lose(self, key: Hashable, flight: Flight, _ended: object = None) -> None:
+        with self._lock:
+            if self._flights.get(key) is flight:
+                self._land(key, flight)
+
+    def _land(self, key: Hashable, flight: Flight) -> None:
+        del self._flights[key]
+        self._keys[flight.call].remove(key)
+        if not self._keys[flight.call]:
+            del self._keys[flight.call]
+        flight.unwatch()
+        flight.landed.set_result(None)
+
+
+class FailureWatch(CustomLogger):
+    """Sees the calls that fail, of which LiteLLM tells its callbacks and not its cache.
+
+    Args:
+        flights: Whose calls land so.
+    """
+
+    def __init__(self, flights: Flights) -> None:
+        super().__init__()
+        self._flights = weakref.ref(flights)  # LiteLLM keeps its callbacks for ever
+
+    def log_failure_event(self, kwargs: Mapping[str, Any], *_about: Any) -> None:
+        """Land a sync call."""
+        flights = self._flights()
+        if flights is not None:
+            flights.land(kwargs.get("litellm_call_id"))
+
+    async def async_log_failure_event(self, kwargs: Mapping[str, Any], *_about: Any) -> None:
+        """Land an async call."""
+        self.log_failure_event(kwargs)
+
+
+def _watched(record: object, lost: Callable[..., None]) -> Callable[[], None]:
+    """Call `lost` when the task that runs here ends, or LiteLLM's record of its call is dropped; return what ends that."""
+    task = _task()
+    if task is not None:
+        task.add_done_callback(lost)
+    finalizer = None
+    with suppress(TypeError):  # None, which lives for ever
+        finalizer = weakref.finalize(record, lost)
+        finalizer.atexit = False
+
+    def unwatch() -> None:
+        if task is not None:
+            task.remove_done_callback(lost)
+        if finalizer is not None:
+            finalizer.detach()
+
+    return unwatch
+
+
+def _task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs here
+        return None

@@ -1,0 +1,54 @@
+"""Answers without text of their own <-> payloads: embeddings, reranked documents, transcripts. Exact repeats only.
+
+The law: an answer that holds nothing is not kept, and LiteLLM's own conversion makes the objects that callers get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from litellm.litellm_core_utils.llm_response_utils.convert_dict_to_response import (
+    convert_to_model_response_object,
+)
+from litellm.types.utils import EmbeddingResponse, TranscriptionResponse
+
+from semcache_integrations.litellm.envelope import body_of, opened, sealed
+from semcache_integrations.litellm.stream import Wanted
+
+Packer = Callable[..., "str | None"]
+Presenter = Callable[[str, Wanted], Any]
+
+
+def packer(holds: str) -> Packer:
+    """Return what packs the answers whose content is the field `holds`."""
+
+    def pack(answer: object, *, model: str = "", streamed: Sequence[Any] | None = None) -> str | None:  # noqa: ARG001 - as every packer is called
+        body = body_of(answer)
+        return sealed(body) if body is not None and body.get(holds) and streamed is None else None
+
+    return pack
+
+
+def present_embedding(payload: str, _wanted: Wanted) -> Any:  # Any: as LiteLLM types it
+    """Return an `EmbeddingResponse`."""
+    return _converted(payload, "embedding", EmbeddingResponse())
+
+
+def present_rerank(payload: str, _wanted: Wanted) -> Any:  # Any: as above
+    """Return a `RerankResponse`."""
+    return _converted(payload, "rerank", None)
+
+
+def present_transcription(payload: str, _wanted: Wanted) -> Any:  # Any: as above
+    """Return a `TranscriptionResponse`."""
+    return _converted(payload, "audio_transcription", TranscriptionResponse())
+
+
+def _converted(payload: str, kind: Any, empty: Any) -> Any:
+    body = opened(payload)
+    if body is None:
+        return None
+    return convert_to_model_response_object(
+        response_object=body, model_response_object=empty, response_type=kind, hidden_params={}
+    )
