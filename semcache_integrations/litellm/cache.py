@@ -114,13 +114,14 @@ class LiteLLMSemanticCache(Cache):
     def get_cache_key(self, **kwargs: Any) -> str:
         """Return the key that LiteLLM passes on to the look-up, and shows as `x-litellm-cache-key`."""
         served = None if "litellm_logging_obj" in kwargs else self._served.get(kwargs)
-        return served or self._ticket(looking(kwargs), kwargs)
+        return served or self._new_ticket(looking(kwargs), kwargs)
 
     def _ticket(self, endpoint: Endpoint | None, arguments: Mapping[str, Any]) -> Ticket:
-        """Return the ticket that LiteLLM was given as this call's key, or write one; always one that it can use."""
+        """Return the ticket that LiteLLM was given as this call's key, or write one."""
         key = arguments.get("cache_key")
-        if isinstance(key, Ticket):
-            return key
+        return key if isinstance(key, Ticket) else self._new_ticket(endpoint, arguments)
+
+    def _new_ticket(self, endpoint: Endpoint | None, arguments: Mapping[str, Any]) -> Ticket:
         if endpoint is not None and self._is_ours(arguments):
             with self._troubles.going_on("key"):
                 asked = {**arguments, **ambient(arguments)}
@@ -212,7 +213,7 @@ class LiteLLMSemanticCache(Cache):
             if order is not None:
                 with Holding(order.said):
                     self.engine.store(order.request, order.payload)
-        self._flights.land(kwargs.get("litellm_call_id"), endpoint)
+        self._land(endpoint, kwargs)
 
     async def async_add_cache(
         self,
@@ -228,7 +229,7 @@ class LiteLLMSemanticCache(Cache):
             if order is not None:
                 with Holding(order.said):
                     await self.engine.astore(order.request, order.payload)
-        self._flights.land(kwargs.get("litellm_call_id"), endpoint)
+        self._land(endpoint, kwargs)
 
     async def async_add_cache_pipeline(
         self, result: Any, dynamic_cache_object: BaseCache | None = None, **kwargs: Any
@@ -263,6 +264,11 @@ class LiteLLMSemanticCache(Cache):
             return None  # LiteLLM has merged the choices into one
         payload = endpoint.pack(result, model=ticket.request.model, streamed=streamed)
         return None if payload is None else _Order(ticket.request, payload, ticket.said)
+
+    def _land(self, endpoint: Endpoint | None, arguments: Mapping[str, Any]) -> None:
+        """Let go who waits for this call; with a stream, all ends that was nested around it."""
+        ended = None if arguments.get("stream") is True else endpoint
+        self._flights.land(arguments.get("litellm_call_id"), ended)
 
     # -- life -------------------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ def note(
         if one_of_many and isinstance(known, Note) and known["status"] != "hit":
             return
         metadata[NOTE] = _described(found, age_s)
+        metadata["semantic-similarity"] = (found.similarity if found is not None else None) or 0.0
     except Exception as error:  # noqa: BLE001 - a caller's own mapping may do anything, and a note is worth no call
         _log.debug("not noted: %s", type(error).__name__)
 
