@@ -23,6 +23,12 @@ ids = st.text("abcdef0123456789", min_size=4, max_size=8)
 counts = st.integers(0, 9999)
 
 
+def sdk_models(union):
+    """Return the models of an SDK's events by the type that they are for."""
+    models = get_args(get_args(union)[0])
+    return {model.model_fields["type"].annotation.__args__[0]: model for model in models}
+
+
 def one_of_keys(*keys):
     """Arbitrary JSON that is likely to get past the first check of a reader."""
     value = anything | st.sampled_from(
@@ -121,6 +127,7 @@ MESSAGE = {
     ],
     "stop_reason": "tool_use",
     "stop_sequence": None,
+    "stop_details": None,
     "usage": {
         "input_tokens": 12,
         "output_tokens": 345,
@@ -193,7 +200,10 @@ unknown_items = st.fixed_dictionaries(
 )
 
 
-def responses(items=known_items | unknown_items, status=st.just("completed")):
+COMPLETED = st.just("completed")
+
+
+def responses(items=known_items | unknown_items, status=COMPLETED):
     return st.fixed_dictionaries(
         {
             "id": ids.map("resp_{}".format),
@@ -263,7 +273,7 @@ RESPONSE = {
     ],
     "usage": {
         "input_tokens": 12,
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens": 345,
         "output_tokens_details": {"reasoning_tokens": 3},
         "total_tokens": 357,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from itertools import chain
 
@@ -17,16 +18,16 @@ from doubles.wire_bodies import (
     one_of_keys,
     replays,
     said,
+    sdk_models,
 )
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.wire.anthropic import assembled, events, is_complete, renamed, says
 
 WORDS = Replay("words", 1)
-SDK = TypeAdapter(RawMessageStreamEvent)
+SDK = sdk_models(RawMessageStreamEvent)
 KEYS = (
     "type", "content", "usage", "stop_reason", "output_tokens", "text", "id", "input", "name", "message",
     "index", "delta", "content_block", "partial_json", "citation", "signature", "thinking", "container",
@@ -106,7 +107,7 @@ def test_the_pieces_of_each_text_join_to_the_text(message, replay):
 @example(MESSAGE, WORDS)
 def test_each_event_is_one_that_the_sdk_declares(message, replay):
     for event in events(message, replay):
-        SDK.validate_python(event)
+        SDK[event["type"]].model_validate(event)
 
 
 def test_the_events_come_in_the_order_of_a_live_stream():
@@ -132,7 +133,7 @@ def test_the_events_come_in_the_order_of_a_live_stream():
     assert [told[at]["delta"]["partial_json"] for at in (6, 7)] == ["", '{"a": 1}']
     assert told[-2] == {
         "type": "message_delta",
-        "delta": {"stop_reason": "tool_use", "stop_sequence": None},
+        "delta": {"stop_reason": "tool_use", "stop_sequence": None, "stop_details": None},
         "usage": MESSAGE["usage"],
     }
 
@@ -302,10 +303,8 @@ def test_an_answer_that_no_stream_could_tell_or_that_is_one_callers_is_not_compl
 def test_no_json_whatever_makes_a_question_raise(body):
     assert is_complete(body) in {True, False}
     if isinstance(body, dict) and isinstance(body.get("content"), list):
-        try:
+        with contextlib.suppress(ValueError):  # arguments that orjson cannot write
             assert isinstance(says(body), str)
-        except ValueError:  # an integer that orjson cannot write
-            assert "input" in str(body)
     else:
         with pytest.raises(ValueError, match="no message"):
             says(body)
