@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any  # JSON, whose values are whatever the wire brought
 
 from semcache_integrations.core.answers import spoken
 from semcache_integrations.core.replay import Replay, split

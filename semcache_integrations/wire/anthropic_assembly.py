@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any  # JSON, whose values are whatever the wire brought
 
 from semcache_integrations.wire.reading import Json, mapping
 

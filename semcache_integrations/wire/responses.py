@@ -12,7 +12,7 @@ progress of tools that the provider runs (a search is added and done, whole).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any  # JSON, whose values are whatever the wire brought
 
 from semcache_integrations.core.answers import spoken
 from semcache_integrations.core.replay import Replay

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any  # JSON, whose values are whatever the wire brought
 
 from semcache_integrations.core.replay import Replay, split
 from semcache_integrations.wire.reading import Json, mappings, text

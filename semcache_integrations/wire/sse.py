@@ -3,7 +3,7 @@
 The law: `decoded(encoded(event))` is the event, however the bytes are cut, and what is no event raises.
 
 `httpx-sse` reads the lines. It keeps WHATWG's rules (CR, LF and CRLF, comments, data of several lines,
-nothing of an event that the stream's end cut; U+2028 ends no line), and is what MCP's own SDK reads with.
+nothing of an event that the stream's end cut; U+2028 ends no line).
 Its decoder of single lines is private and its public `EventSource` takes an `httpx.Response`, so the bytes
 come in one that no network ever saw; httpx itself, which it needs and does not declare, comes with
 qdrant-client. Two rules it leaves to others and they are kept here: a byte order mark is dropped, and an
@@ -16,7 +16,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any  # JSON, whose values are whatever the wire brought
 
 import httpx
 import orjson
