@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from semcache_integrations.core.answers import called, register, spoken
 from semcache_integrations.litellm.keys import CHAT_DIALECT
 from semcache_integrations.litellm.usage import finished
+from semcache_integrations.litellm.versions import as_json
 
 _VERSION = 1
 _COMPLETE = frozenset({"stop", "tool_calls", "function_call"})
@@ -111,8 +112,7 @@ def new_call_id() -> str:
 
 def _body(answer: object) -> Mapping[str, Any] | None:
     if isinstance(answer, ModelResponse):
-        dumped: Mapping[str, Any] = answer.model_dump(mode="json")  # type: ignore[no-untyped-call]  # litellm is half typed
-        return dumped
+        return as_json(answer)
     if not isinstance(answer, str):
         return None
     try:

@@ -35,6 +35,7 @@ from semcache_integrations.litellm.ticket import (
     is_subsequence,
     unchanged,
 )
+from semcache_integrations.litellm.versions import handler_of
 
 log = logging.getLogger("semcache_integrations.litellm")
 
@@ -291,7 +292,7 @@ def _mode(name: str) -> CacheMode:
 
 def _endpoint(arguments: Mapping[str, Any]) -> str:
     """Return the function that is looking: nested calls share a logging object, whose handler is the inner one's."""
-    handler = getattr(arguments.get("litellm_logging_obj"), "llm_caching_handler", None)
+    handler = handler_of(arguments.get("litellm_logging_obj"))
     return getattr(getattr(handler, "original_function", None), "__name__", "completion")
 
 

@@ -10,7 +10,6 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
@@ -19,6 +18,7 @@ from litellm.types.utils import Delta, ModelResponse, ModelResponseStream, Strea
 
 from semcache_integrations.core.replay import Replay, split
 from semcache_integrations.litellm.answers import Answer, new_call_id
+from semcache_integrations.litellm.versions import log_success, note_first_chunk
 
 _IN_PIECES = frozenset({"role", "content", "reasoning_content", "tool_calls", "function_call"})
 _logging: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to its tasks
@@ -146,8 +146,7 @@ class ReplayStream(CustomStreamWrapper):
         if chunk is None:
             return None
         if not self.chunks:
-            now = datetime.now()  # noqa: DTZ005 - LiteLLM's times are naive
-            self.logging_obj.update_completion_start_time(completion_start_time=now)
+            note_first_chunk(self.logging_obj)
         self.chunks.append(chunk)
         return chunk
 
@@ -171,10 +170,6 @@ class ReplayStream(CustomStreamWrapper):
                 True,
             )  # the proxy's guardrails log it
             return
-        task = asyncio.ensure_future(
-            self.logging_obj.dispatch_success_handlers(
-                whole, cache_hit=True, start_time=None, end_time=None, prefer_async_handlers=True
-            )
-        )
+        task = asyncio.ensure_future(log_success(self.logging_obj, whole))
         _logging.add(task)
         task.add_done_callback(_logging.discard)
