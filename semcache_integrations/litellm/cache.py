@@ -35,7 +35,7 @@ from semcache_integrations.litellm.ticket import (
     is_subsequence,
     unchanged,
 )
-from semcache_integrations.litellm.versions import handler_of
+from semcache_integrations.litellm.versions import cut_streams, handler_of, mixes_vectors_up, note_hit
 
 log = logging.getLogger("semcache_integrations.litellm")
 
@@ -120,6 +120,8 @@ class LiteLLMSemanticCache(Cache):
         endpoint = _endpoint(arguments)
         if not self._is_ours(arguments) or endpoint not in CALL_TYPES:
             return None
+        if endpoint == "aembedding" and mixes_vectors_up(arguments):
+            return None
         build = chat_request if "messages" in arguments else _EMBEDDING_REQUESTS[endpoint == "aembedding"]
         try:
             asked = {**arguments, **ambient(arguments)}
@@ -175,6 +177,7 @@ class LiteLLMSemanticCache(Cache):
             self._tickets.leave(ticket, arguments)
             return None
         self._served.set(ticket, arguments)
+        note_hit(arguments.get("litellm_logging_obj"))
         if arguments.get("stream") is True and not arguments.get("complete_response"):
             return self._stream(answer, arguments)
         response = answer.fresh()
@@ -264,8 +267,8 @@ class LiteLLMSemanticCache(Cache):
         if ticket is None or ticket.request is None:
             return None
         streamed = ticket.turns if arguments.get("stream") is True else None
-        if streamed is not None and (arguments.get("n") or 1) != 1:
-            return None  # LiteLLM has merged the choices into one
+        if streamed is not None and ((arguments.get("n") or 1) != 1 or arguments in cut_streams):
+            return None  # LiteLLM has merged the choices into one, or made an end to it
         payload = answers.pack(result, model=ticket.request.model, streamed=streamed)
         return None if payload is None else _Order(ticket.request, payload, ticket.said)
 

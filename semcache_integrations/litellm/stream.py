@@ -18,7 +18,7 @@ from litellm.types.utils import Delta, ModelResponse, ModelResponseStream, Strea
 
 from semcache_integrations.core.replay import Replay, split
 from semcache_integrations.litellm.answers import Answer, new_call_id
-from semcache_integrations.litellm.versions import log_success, note_first_chunk
+from semcache_integrations.litellm.versions import Closing, log_success, note_first_chunk
 
 _IN_PIECES = frozenset({"role", "content", "reasoning_content", "tool_calls", "function_call"})
 _logging: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to its tasks
@@ -97,7 +97,7 @@ def _tool_call(index: int, call: Mapping[str, Any], replay: Replay) -> Iterator[
         yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 
 
-class ReplayStream(CustomStreamWrapper):
+class ReplayStream(CustomStreamWrapper, Closing):
     """Replays an answer. It is a `CustomStreamWrapper` because LiteLLM, its Router and its proxy ask for one.
 
     Args:
@@ -115,7 +115,6 @@ class ReplayStream(CustomStreamWrapper):
             custom_llm_provider="cached_response",
             logging_obj=logging_obj,
         )
-        logging_obj.model_call_details["cache_hit"] = True
         self._answer = answer
         self._source = chunks(answer.body, replay, usage=usage)
         self._pause_s = replay.delay_s

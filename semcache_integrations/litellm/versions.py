@@ -6,13 +6,26 @@ the thing itself and never by comparing version numbers. The rest of the adapter
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
 from datetime import datetime
+from functools import wraps
 from typing import Any
 
 from litellm.caching import caching_handler
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.litellm_core_utils.thread_pool_executor import executor
 from litellm.types.utils import ModelResponse
+
+HITS_NEED_MORE = hasattr(caching_handler, "_should_defer_streaming_cache_hit_callbacks")
+"""Whether a hit imports modules of LiteLLM's proxy: since 1.102; 1.80 imports none."""
+
+PARTIAL_HITS = "embedding_uncached_input" in caching_handler.CachingHandlerResponse.model_fields
+"""Whether LiteLLM asks for those inputs of an `aembedding` alone that were not found.
+
+1.80 means to, and asks for all of them; then it gives the first vectors that come to the missing inputs.
+"""
 
 CUT_STREAMS_FAIL = hasattr(CustomStreamWrapper, "_should_fail_on_clean_eof")
 """Whether LiteLLM itself fails on a stream that ends without a finish reason: from 1.110 on."""
@@ -21,12 +34,12 @@ CUT_STREAMS_FAIL = hasattr(CustomStreamWrapper, "_should_fail_on_clean_eof")
 def import_what_hits_need() -> None:
     """Import the modules of LiteLLM's proxy that a hit imports, with packages that LiteLLM does not depend on.
 
-    They are fastapi since 1.102 and soundfile in 1.108; 1.80 needs neither.
+    They are fastapi since 1.102 and soundfile in 1.108.
 
     Raises:
         ImportError: one of those packages is missing.
     """
-    if hasattr(caching_handler, "_should_defer_streaming_cache_hit_callbacks"):
+    if HITS_NEED_MORE:
         caching_handler._should_defer_streaming_cache_hit_callbacks(cached_result=None)  # noqa: SLF001 - see above
 
 
@@ -43,6 +56,12 @@ def as_json(answer: ModelResponse) -> dict[str, Any]:
     """Return an answer as JSON. 1.80's models are right and still make pydantic warn that they look odd."""
     dumped: dict[str, Any] = answer.model_dump(mode="json", warnings=False)  # type: ignore[no-untyped-call]  # litellm is half typed
     return dumped
+
+
+def note_hit(logging_obj: Any) -> None:
+    """Tell LiteLLM's record of a call that it is a hit, before 1.80 puts the price of a live call on it."""
+    if logging_obj is not None:
+        logging_obj.model_call_details["cache_hit"] = True
 
 
 def note_first_chunk(logging_obj: Any) -> None:
@@ -63,3 +82,82 @@ async def log_success(logging_obj: Any, whole: object) -> None:
         return
     await logging_obj.async_success_handler(whole, cache_hit=True, start_time=None, end_time=None)
     executor.submit(logging_obj.success_handler, whole, cache_hit=True, start_time=None, end_time=None)
+
+
+def mixes_vectors_up(arguments: Mapping[str, Any]) -> bool:
+    """Whether a look-up of one input of an `aembedding` might end in a vector of another: see `PARTIAL_HITS`."""
+    asked = getattr(arguments.get("litellm_logging_obj"), "messages", None)
+    return not PARTIAL_HITS and isinstance(asked, list) and len(asked) > 1
+
+
+class Closing:
+    """How a stream is closed, for a LiteLLM whose streams cannot be (1.80).
+
+    It stands behind LiteLLM's own class among the bases, so whatever that can do itself, it does.
+    """
+
+    _closed: bool = False
+
+    def close(self) -> None:
+        """End the stream."""
+        self._closed = True
+
+    async def aclose(self) -> None:
+        """Async twin of `close`."""
+        self._closed = True
+
+    def __enter__(self) -> object:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> object:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+
+class CutStreams:
+    """Which streams ended before the provider had said why: 1.80 gives them the reason `stop`.
+
+    Nothing that LiteLLM hands over for writing tells them from finished ones: not even their token counts do,
+    as from 1.106 on, because 1.80 counts those of finished ones itself too. Only the wrapper around the
+    stream knows, in the method that makes the reason up, so that method is watched.
+
+    Args:
+        most: How many are remembered; the oldest goes first.
+    """
+
+    def __init__(self, most: int = 4_096) -> None:
+        self._most = most
+        self._calls: OrderedDict[object, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def watch(self, wrapper: Any) -> None:
+        """Note every stream of this class that is given a reason which nobody sent."""
+        original = wrapper.finish_reason_handler
+
+        @wraps(original)
+        def finish_reason_handler(stream: Any) -> Any:
+            if not (stream.received_finish_reason or stream.intermittent_finish_reason):
+                self._note(getattr(stream.logging_obj, "litellm_call_id", None))
+            return original(stream)
+
+        wrapper.finish_reason_handler = finish_reason_handler
+
+    def _note(self, call: object) -> None:
+        with self._lock:
+            self._calls[call] = None
+            if len(self._calls) > self._most:
+                self._calls.popitem(last=False)
+
+    def __contains__(self, arguments: Mapping[str, object]) -> bool:
+        with self._lock:
+            return arguments.get("litellm_call_id") in self._calls
+
+
+cut_streams = CutStreams()
+if not CUT_STREAMS_FAIL:
+    cut_streams.watch(CustomStreamWrapper)
