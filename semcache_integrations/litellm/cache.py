@@ -28,14 +28,8 @@ from semcache_integrations.litellm.ambient import ambient
 from semcache_integrations.litellm.exact import ExactTier
 from semcache_integrations.litellm.keys import chat_request, embedding_request
 from semcache_integrations.litellm.stream import ReplayStream
-from semcache_integrations.litellm.ticket import (
-    LastServed,
-    Ticket,
-    Tickets,
-    is_subsequence,
-    unchanged,
-)
-from semcache_integrations.litellm.versions import cut_streams, handler_of, mixes_vectors_up, note_hit
+from semcache_integrations.litellm.ticket import LastServed, Ticket, Tickets, is_subsequence, unchanged
+from semcache_integrations.litellm.versions import handler_of, mixes_vectors_up, note_hit
 
 log = logging.getLogger("semcache_integrations.litellm")
 
@@ -267,8 +261,8 @@ class LiteLLMSemanticCache(Cache):
         if ticket is None or ticket.request is None:
             return None
         streamed = ticket.turns if arguments.get("stream") is True else None
-        if streamed is not None and ((arguments.get("n") or 1) != 1 or arguments in cut_streams):
-            return None  # LiteLLM has merged the choices into one, or made an end to it
+        if streamed is not None and (arguments.get("n") or 1) != 1:
+            return None  # LiteLLM has merged the choices into one
         payload = answers.pack(result, model=ticket.request.model, streamed=streamed)
         return None if payload is None else _Order(ticket.request, payload, ticket.said)
 

@@ -6,14 +6,13 @@ the thing itself and never by comparing version numbers. The rest of the adapter
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
 from functools import wraps
 from typing import Any
 
 from litellm.caching import caching_handler
+from litellm.litellm_core_utils.core_helpers import map_finish_reason
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.litellm_core_utils.thread_pool_executor import executor
 from litellm.types.utils import ModelResponse
@@ -119,45 +118,40 @@ class Closing:
         await self.aclose()
 
 
-class CutStreams:
-    """Which streams ended before the provider had said why: 1.80 gives them the reason `stop`.
+def _tell_the_true_reasons(wrapper: Any) -> None:
+    """Let this class of LiteLLM's streams hand over for writing why the provider ended them.
 
-    Nothing that LiteLLM hands over for writing tells them from finished ones: not even their token counts do,
-    as from 1.106 on, because 1.80 counts those of finished ones itself too. Only the wrapper around the
-    stream knows, in the method that makes the reason up, so that method is watched.
-
-    Args:
-        most: How many are remembered; the oldest goes first.
+    What 1.80 assembles says `stop` of every stream that was cut short, and of every one with a chunk of token
+    counts, whatever the provider said. Nothing else that comes with it tells: 1.80 counts the tokens of all
+    streams itself. The stream knows, and so the methods are wrapped in which it passes on a copy for the
+    cache; what the user and the callbacks get is not touched.
     """
+    write, awrite = wrapper.cache_streaming_response, wrapper.async_cache_streaming_response
 
-    def __init__(self, most: int = 4_096) -> None:
-        self._most = most
-        self._calls: OrderedDict[object, None] = OrderedDict()
-        self._lock = threading.Lock()
+    @wraps(write)
+    def cache_streaming_response(stream: Any, processed_chunk: Any, *args: Any, **kwargs: Any) -> Any:
+        _correct(processed_chunk, stream)
+        return write(stream, processed_chunk, *args, **kwargs)
 
-    def watch(self, wrapper: Any) -> None:
-        """Note every stream of this class that is given a reason which nobody sent."""
-        original = wrapper.finish_reason_handler
+    @wraps(awrite)
+    async def async_cache_streaming_response(
+        stream: Any, processed_chunk: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        _correct(processed_chunk, stream)
+        return await awrite(stream, processed_chunk, *args, **kwargs)
 
-        @wraps(original)
-        def finish_reason_handler(stream: Any) -> Any:
-            if not (stream.received_finish_reason or stream.intermittent_finish_reason):
-                self._note(getattr(stream.logging_obj, "litellm_call_id", None))
-            return original(stream)
-
-        wrapper.finish_reason_handler = finish_reason_handler
-
-    def _note(self, call: object) -> None:
-        with self._lock:
-            self._calls[call] = None
-            if len(self._calls) > self._most:
-                self._calls.popitem(last=False)
-
-    def __contains__(self, arguments: Mapping[str, object]) -> bool:
-        with self._lock:
-            return arguments.get("litellm_call_id") in self._calls
+    wrapper.cache_streaming_response = cache_streaming_response
+    wrapper.async_cache_streaming_response = async_cache_streaming_response
 
 
-cut_streams = CutStreams()
+def _correct(whole: object, stream: Any) -> None:
+    """Give an assembled answer the reason that its stream ended for; `length` if the provider gave none."""
+    if not isinstance(whole, ModelResponse) or not whole.choices:
+        return
+    sent = stream.received_finish_reason or stream.intermittent_finish_reason
+    reason = map_finish_reason(sent) if sent else "length"
+    whole.choices[0].finish_reason = "tool_calls" if reason == "stop" and stream.tool_call else reason
+
+
 if not CUT_STREAMS_FAIL:
-    cut_streams.watch(CustomStreamWrapper)
+    _tell_the_true_reasons(CustomStreamWrapper)

@@ -149,12 +149,13 @@ async def test_a_stream_of_several_choices_is_not_kept(stream, upstream):
 
 
 @pytest.mark.parametrize("trouble", ["length", "content_filter", "no finish", "refusal", "empty"])
-async def test_an_incomplete_stream_is_not_kept(stream, upstream, trouble):
+@pytest.mark.parametrize("options", [{}, USAGE], ids=["plain", "usage"])
+async def test_an_incomplete_stream_is_not_kept(stream, upstream, trouble, options):
     for _ in range(2):
         with suppress(
             litellm.exceptions.MidStreamFallbackError
         ):  # from 1.110 on LiteLLM fails on a cut stream
-            await stream(f"please be {trouble} with me", max_retries=0)
+            await stream(f"please be {trouble} with me", max_retries=0, **options)
     assert upstream.chats == 2
 
 
