@@ -5,9 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# LangChain as old as pyproject.toml allows, in an environment of its own.
+# LangChain and LiteLLM as old as pyproject.toml allows, in an environment of their own.
 OLDEST := .venv-oldest
 OLDEST_CORE = $(shell sed -n 's/^langchain = \["langchain-core>=\([0-9.]*\),.*/\1/p' pyproject.toml)
+OLDEST_LITELLM = $(shell sed -n 's/^litellm = \["litellm>=\([0-9.]*\)".*/\1/p' pyproject.toml).0
 
 .PHONY: help demo test check lint types layers unit oldest bench clean
 
@@ -37,9 +38,9 @@ unit: $(READY)
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='semcache_integrations/core/*'
 
-oldest: $(OLDEST)/.ready ## Run LangChain's part of the tests with the oldest langchain-core that we support
-	@echo "Running tests/langchain with langchain-core $(OLDEST_CORE), the oldest that pyproject.toml allows…"
-	$(OLDEST)/bin/pytest --numprocesses auto tests/langchain
+oldest: $(OLDEST)/.ready ## Run the adapters' tests with the oldest langchain-core and litellm that we support
+	@echo "Running tests/langchain and tests/litellm with langchain-core $(OLDEST_CORE) and litellm $(OLDEST_LITELLM), the oldest that pyproject.toml allows…"
+	$(OLDEST)/bin/pytest --numprocesses auto tests/langchain tests/litellm
 
 bench: $(READY) ## Time every tier beside its peers, in one run, and print the ratios
 	$(BIN)/pip install --quiet --group bench
@@ -58,8 +59,8 @@ $(READY): pyproject.toml
 	@touch $@
 
 $(OLDEST)/.ready: pyproject.toml
-	@echo "Making $(OLDEST) and installing langchain-core $(OLDEST_CORE) into it (a minute, once)…"
+	@echo "Making $(OLDEST) and installing langchain-core $(OLDEST_CORE) and litellm $(OLDEST_LITELLM) into it (two minutes, once)…"
 	@$(PYTHON) -m venv --clear $(OLDEST)
 	@$(OLDEST)/bin/python -m pip install --quiet --upgrade pip
-	@$(OLDEST)/bin/python -m pip install --quiet --editable '.[agents,offline,server]' --group langchain 'langchain-core==$(OLDEST_CORE)'
+	@$(OLDEST)/bin/python -m pip install --quiet --editable '.[agents,litellm,offline,server]' --group langchain 'langchain-core==$(OLDEST_CORE)' 'litellm==$(OLDEST_LITELLM)'
 	@touch $@

@@ -8,10 +8,9 @@ that of a user's call.
 from __future__ import annotations
 
 try:
-    from litellm.caching import caching_handler
+    from semcache_integrations.litellm.versions import import_what_hits_need
 
-    if hasattr(caching_handler, "_should_defer_streaming_cache_hit_callbacks"):
-        caching_handler._should_defer_streaming_cache_hit_callbacks(cached_result=None)  # noqa: SLF001 - see above
+    import_what_hits_need()
 except ImportError as error:
     raise ImportError(
         f"caching with LiteLLM needs {error.name}: pip install 'semcache-integrations[litellm]'"
@@ -22,4 +21,4 @@ from semcache_integrations.litellm.cache import LiteLLMSemanticCache
 
 __all__ = ["LiteLLMSemanticCache", "Replay"]
 
-del caching_handler
+del import_what_hits_need

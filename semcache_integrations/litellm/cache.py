@@ -31,6 +31,7 @@ from semcache_integrations.litellm.noting import note
 from semcache_integrations.litellm.requests import ONE_INPUT
 from semcache_integrations.litellm.stream import Wanted, mark
 from semcache_integrations.litellm.ticket import LastServed, Ticket, Tickets, is_subsequence, unchanged
+from semcache_integrations.litellm.versions import note_hit
 from semcache_integrations.litellm.wishes import replay_of
 from semcache_integrations.troubles import Troubles
 
@@ -187,6 +188,7 @@ class LiteLLMSemanticCache(Cache):
         if answer is None or not isinstance(found, Hit):
             self._tickets.leave(ticket, arguments, endpoint)
             return None
+        note_hit(arguments.get("litellm_logging_obj"))
         self._served.set(ticket, arguments)
         about = {"tier": found.tier, "similarity": found.similarity, "entry_id": found.entry.id}
         mark(answer, semcache={**about, "age_s": round(age_s, 3)})

@@ -16,6 +16,7 @@ from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.litellm import chat, messages, plain, requests, responses, text
 from semcache_integrations.litellm.envelope import body_of
 from semcache_integrations.litellm.plain import Packer, Presenter
+from semcache_integrations.litellm.versions import handler_of, mixes_vectors_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,11 @@ _BY_SUBJECT: Final = {
 
 def looking(arguments: Mapping[str, Any]) -> Endpoint | None:
     """Return the endpoint that looks up a call; None if it is none that is cached."""
-    handler = getattr(arguments.get("litellm_logging_obj"), "llm_caching_handler", None)
+    handler = handler_of(arguments.get("litellm_logging_obj"))
     name = getattr(getattr(handler, "original_function", None), "__name__", None)
-    return FUNCTIONS.get(name) if name is not None else _by_subject(arguments)
+    if name is None:
+        return _by_subject(arguments)
+    return None if name == "aembedding" and mixes_vectors_up(arguments) else FUNCTIONS.get(name)
 
 
 def writing(result: object, arguments: Mapping[str, Any]) -> Endpoint | None:

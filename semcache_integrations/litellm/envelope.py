@@ -32,7 +32,9 @@ def opened(payload: str) -> dict[str, Any] | None:  # Any: JSON
 def body_of(result: object) -> Mapping[str, Any] | None:  # Any: JSON
     """Return an answer's JSON, whether LiteLLM hands it over as an object, as JSON text or as a mapping."""
     if isinstance(result, BaseModel):
-        dumped: Mapping[str, Any] = result.model_dump(mode="json", warnings=False)  # LiteLLM fills fields with other types
+        dumped: Mapping[str, Any] = result.model_dump(
+            mode="json", warnings=False
+        )  # LiteLLM fills fields with other types
         return dumped
     if isinstance(result, Mapping):
         return result

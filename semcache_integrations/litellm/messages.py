@@ -8,18 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from litellm.llms.anthropic.messages.native.response_cache import CachedAnthropicMessagesStreamIterator
-from litellm.types.caching import CACHED_STREAM_EVENTS_KEY
-
 from semcache_integrations.core.answers import register
 from semcache_integrations.litellm.envelope import body_of, opened, sealed
 from semcache_integrations.litellm.requests import MESSAGES
 from semcache_integrations.litellm.stream import Paced, Wanted, log_in_task
+from semcache_integrations.litellm.versions import CACHED_MESSAGES, MESSAGE_EVENTS
 from semcache_integrations.wire import anthropic as wire
 from semcache_integrations.wire import sse
 
 
-class ReplayedMessages(Paced, CachedAnthropicMessagesStreamIterator):
+class ReplayedMessages(Paced, CACHED_MESSAGES):  # type: ignore[misc]  # not every LiteLLM has it
     """Replays a message. It is a subclass of LiteLLM's own replay because LiteLLM asks for one.
 
     Args:
@@ -47,8 +45,8 @@ def pack(answer: object, *, model: str = "", streamed: Sequence[Any] | None = No
         streamed: The messages that were asked, if it was a stream.
     """
     body = body_of(answer)
-    if body is not None and CACHED_STREAM_EVENTS_KEY in body:
-        body = _assembled(body[CACHED_STREAM_EVENTS_KEY])
+    if body is not None and MESSAGE_EVENTS in body:
+        body = _assembled(body[MESSAGE_EVENTS])
     return sealed(body) if body is not None and wire.is_complete(body) else None
 
 
@@ -58,7 +56,9 @@ def present(payload: str, wanted: Wanted) -> Mapping[str, Any] | ReplayedMessage
     if body is None:
         return None
     message = wire.renamed(body)
-    return ReplayedMessages(message, wanted) if wanted.stream else message
+    if not wanted.stream:
+        return message
+    return None if CACHED_MESSAGES is object else ReplayedMessages(message, wanted)
 
 
 def says(payload: str) -> str:

@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litellm.llms.openai.responses.transformation import OpenAIResponsesAPIConfig
-from litellm.responses.streaming_iterator import CachedResponsesAPIStreamingIterator
 from litellm.types.llms.openai import ResponsesAPIResponse
 
 from semcache_integrations.core.answers import register
 from semcache_integrations.litellm.envelope import body_of, opened, sealed
 from semcache_integrations.litellm.requests import RESPONSES
 from semcache_integrations.litellm.stream import Paced, Wanted
+from semcache_integrations.litellm.versions import CACHED_RESPONSES
 from semcache_integrations.wire import responses as wire
 
 
-class ReplayedResponses(Paced, CachedResponsesAPIStreamingIterator):
+class ReplayedResponses(Paced, CACHED_RESPONSES):  # type: ignore[misc]  # not every LiteLLM has it
     """Replays a response. It is LiteLLM's own replay, with the events of a live stream, cut as the caller wants.
 
     Args:
@@ -54,7 +54,9 @@ def present(payload: str, wanted: Wanted) -> ResponsesAPIResponse | ReplayedResp
     if body is None:
         return None
     response = ResponsesAPIResponse(**body)
-    return ReplayedResponses(response, body, wanted) if wanted.stream else response
+    if not wanted.stream:
+        return response
+    return None if CACHED_RESPONSES is object else ReplayedResponses(response, body, wanted)
 
 
 def says(payload: str) -> str:

@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
@@ -20,6 +19,7 @@ from litellm.litellm_core_utils.thread_pool_executor import executor
 from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices, Usage
 
 from semcache_integrations.core.replay import Replay, split
+from semcache_integrations.litellm.versions import Closing, log_success, note_first_chunk, note_hit
 
 _IN_PIECES = frozenset({"role", "content", "reasoning_content", "tool_calls", "function_call"})
 _logging: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to its tasks
@@ -137,7 +137,7 @@ class Paced:
         return await super().__anext__()  # type: ignore[misc]  # as above
 
 
-class _Replaying(CustomStreamWrapper):
+class _Replaying(CustomStreamWrapper, Closing):
     """Yields what a source has, and tells LiteLLM once, at the end."""
 
     def __init__(self, source: Iterator[Any], whole: Callable[[], Any], wanted: Wanted) -> None:
@@ -147,7 +147,7 @@ class _Replaying(CustomStreamWrapper):
             custom_llm_provider="cached_response",
             logging_obj=wanted.logging_obj,
         )
-        wanted.logging_obj.model_call_details["cache_hit"] = True
+        note_hit(wanted.logging_obj)
         self._source = source
         self._whole = whole
         self._ended = False
@@ -174,8 +174,7 @@ class _Replaying(CustomStreamWrapper):
         if chunk is None:
             return None
         if not self.chunks:
-            now = datetime.now()  # noqa: DTZ005 - LiteLLM's times are naive
-            self.logging_obj.update_completion_start_time(completion_start_time=now)
+            note_first_chunk(self.logging_obj)
         self.chunks.append(chunk)
         return chunk
 
@@ -224,11 +223,7 @@ def log_in_task(logging_obj: Any, whole: Any) -> None:
     if getattr(logging_obj, "_on_deferred_stream_complete", None) is not None:
         vars(logging_obj)["_deferred_stream_complete_args"] = whole, True  # the proxy's guardrails log it
         return
-    task = asyncio.ensure_future(
-        logging_obj.dispatch_success_handlers(
-            whole, cache_hit=True, start_time=None, end_time=None, prefer_async_handlers=True
-        )
-    )
+    task = asyncio.ensure_future(log_success(logging_obj, whole))
     _logging.add(task)
     task.add_done_callback(_logging.discard)
 

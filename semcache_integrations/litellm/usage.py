@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import litellm
-from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 
-_CUT_STREAMS_FAIL = hasattr(CustomStreamWrapper, "_should_fail_on_clean_eof")  # LiteLLM 1.110 and later
+from semcache_integrations.litellm.versions import CUT_STREAMS_FAIL
 
 
 def finished(body: Mapping[str, Any], model: str, messages: Sequence[Any]) -> dict[str, Any] | None:
@@ -28,7 +27,7 @@ def finished(body: Mapping[str, Any], model: str, messages: Sequence[Any]) -> di
     if choice["message"].get("tool_calls") and choice.get("finish_reason") == "stop":
         return None  # a finished one says `tool_calls`
     details = usage.get("completion_tokens_details") or {}
-    if usage.get("total_tokens") and (_CUT_STREAMS_FAIL or not details.get("text_tokens")):
+    if usage.get("total_tokens") and (CUT_STREAMS_FAIL or not details.get("text_tokens")):
         return dict(body)
     counted = _count(choice["message"], model, messages)
     if not usage.get("total_tokens"):

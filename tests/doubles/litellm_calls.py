@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,12 +48,6 @@ class Kind:
             return self.says(answer), answer
         chunks = list(answer) if way.startswith("sync") else [chunk async for chunk in answer]
         return "".join(map(self.piece, chunks)), chunks
-
-
-async def settled():
-    """LiteLLM writes in tasks of its own, after it has returned the answer."""
-    while litellm.caching.caching_handler._PENDING_CACHE_WRITES:
-        await asyncio.gather(*litellm.caching.caching_handler._PENDING_CACHE_WRITES)
 
 
 def messages(question):

@@ -36,6 +36,8 @@ LITELLMS_OWN = (
     "ignore:Item.* using the `ReadOnly` qualifier:UserWarning",
     "ignore:Accessing the 'model_:DeprecationWarning",
     "ignore::ResourceWarning",
+    "ignore:Pydantic serializer warnings:UserWarning",  # 1.80 dumps every answer without exclude_unset
+    "ignore:The `dict` method is deprecated:DeprecationWarning",  # 1.80 copies chunks so
 )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import pickle
 
 import litellm
 import pytest
+from doubles.litellm_writes import written
 
 TOWER = (
     "The Eiffel Tower is a lattice tower of wrought iron on the Champ de Mars in Paris, named after the engineer "
@@ -94,12 +94,6 @@ def set_ambient(monkeypatch, name, value):
         monkeypatch.setenv(name, value)
     else:
         monkeypatch.setattr(litellm, name, value)
-
-
-async def written():
-    """LiteLLM writes embeddings in tasks of its own, after it has returned the answer."""
-    await asyncio.sleep(0.05)
-    await asyncio.gather(*litellm.caching.caching_handler._PENDING_CACHE_WRITES)
 
 
 @pytest.mark.parametrize("item", ["q", [1, 2]], ids=["text", "tokens"])

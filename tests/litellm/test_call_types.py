@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import litellm
 import pytest
-from doubles.litellm_calls import KINDS, settled
+from doubles.litellm_calls import KINDS
+from doubles.litellm_writes import written
 
 from semcache_integrations.testing import FakeUpstream
 
@@ -26,7 +26,7 @@ def provider():
 @pytest.mark.parametrize(("kind", "stored", "read"), PAIRS)
 async def test_one_entry_serves_every_way_to_ask(cache, provider, kind, stored, read):
     first, _ = await kind.call(stored, "What is the capital of France?", provider)
-    await settled()
+    await written()
     again, _ = await kind.call(read, "What is the capital of France?", provider)
     assert first.startswith("Answer to: What is the capital of France?")
     assert (again, provider.count) == (first, 1)

@@ -7,6 +7,7 @@ import threading
 
 import litellm
 import pytest
+from doubles.litellm_writes import written
 from litellm.integrations.custom_logger import CustomLogger
 from pydantic import BaseModel
 
@@ -29,11 +30,6 @@ def said(response):
 
 def hit(response):
     return response._hidden_params.get("cache_hit") is True
-
-
-async def written():
-    """LiteLLM writes in tasks of its own, after it has returned the answer."""
-    await asyncio.gather(*litellm.caching.caching_handler._PENDING_CACHE_WRITES)
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -7,6 +7,8 @@ import asyncio
 import litellm
 import pytest
 
+from semcache_integrations.litellm.versions import PARTIAL_HITS
+
 
 @pytest.fixture
 def target(upstream):
@@ -33,6 +35,7 @@ def test_a_sync_repeat_is_a_hit_as_a_whole(cache, target, upstream):
     assert upstream.embeddings == 3
 
 
+@pytest.mark.skipif(not PARTIAL_HITS, reason="LiteLLM 1.80 asks for all inputs after a partial hit")
 async def test_async_inputs_are_kept_one_by_one_and_only_the_new_ones_are_asked(cache, target, upstream):
     first = vectors(await embed(["a", "b"], **target))
     mixed = await embed(["b", "c", "a"], **target)
@@ -42,6 +45,14 @@ async def test_async_inputs_are_kept_one_by_one_and_only_the_new_ones_are_asked(
     assert vectors(again) == vectors(mixed)
     assert [vectors(again)[2], vectors(again)[0]] == first
     assert again.usage.prompt_tokens == 21
+
+
+async def test_after_a_partial_hit_every_input_has_its_own_vector(cache, target):
+    """LiteLLM 1.80 gave the vector of the first input to the missing one."""
+    alone = {text: vectors(litellm.embedding(input=[text], **target))[0] for text in "abc"}
+    for text in "ab":
+        await embed([text], **target)
+    assert vectors(await embed(["b", "c", "a"], **target)) == [alone["b"], alone["c"], alone["a"]]
 
 
 async def test_one_async_string_is_kept_too(cache, target, upstream):

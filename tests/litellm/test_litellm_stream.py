@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from contextlib import suppress
 
@@ -12,6 +13,7 @@ from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 
 from semcache_integrations.litellm import LiteLLMSemanticCache, Replay
 from semcache_integrations.litellm.stream import ReplayStream
+from semcache_integrations.litellm.versions import CUT_STREAMS_FAIL
 
 TOOLS = [
     {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
@@ -147,18 +149,22 @@ async def test_a_stream_of_several_choices_is_not_kept(stream, upstream):
 
 
 @pytest.mark.parametrize("trouble", ["length", "content_filter", "no finish", "refusal", "empty"])
-async def test_an_incomplete_stream_is_not_kept(stream, upstream, trouble):
+@pytest.mark.parametrize("options", [{}, USAGE], ids=["plain", "usage"])
+async def test_an_incomplete_stream_is_not_kept(stream, upstream, trouble, options):
     for _ in range(2):
         with suppress(
             litellm.exceptions.MidStreamFallbackError
         ):  # from 1.110 on LiteLLM fails on a cut stream
-            await stream(f"please be {trouble} with me", max_retries=0)
+            await stream(f"please be {trouble} with me", max_retries=0, **options)
     assert upstream.chats == 2
 
 
-async def test_a_stream_whose_line_goes_dead_is_not_kept(stream, target, upstream):
+async def test_a_stream_whose_line_goes_dead_is_not_kept(stream, way, upstream):
+    fails = pytest.raises(Exception, match=r"MidStreamFallback|incomplete|peer|connection")
+    if way == "async" and not CUT_STREAMS_FAIL:
+        fails = suppress(Exception)  # 1.80 takes a dead line for the end
     for _ in range(2):
-        with pytest.raises(Exception, match=r"MidStreamFallback|incomplete|peer|connection"):
+        with fails:
             await stream("dead line please", max_retries=0)
     assert upstream.chats == 2
 
@@ -166,7 +172,7 @@ async def test_a_stream_whose_line_goes_dead_is_not_kept(stream, target, upstrea
 async def test_a_stream_that_nobody_read_to_its_end_is_not_kept(cache, target, upstream):
     live = litellm.completion(messages=ask("q"), stream=True, **target)
     next(live)
-    live.close()
+    getattr(live, "close", gc.collect)()  # 1.80's streams cannot be closed
     litellm.completion(messages=ask("q"), **target)
     assert upstream.chats == 2
 
