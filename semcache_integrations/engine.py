@@ -145,7 +145,7 @@ class Engine:
             generation = self._hash.generation  # before the slot is read
             slot = self._hash.get(key, now)
             if slot is not None and (
-                request.controls is DEFAULT_CONTROLS or self._serves(slot, request.controls, now)
+                request.controls is DEFAULT_CONTROLS or self._serves(slot, key[1], request.controls, now)
             ):
                 if now >= slot.renew_at:
                     until = self._lifetimes.kept_on_until(request, slot, now)
@@ -176,13 +176,14 @@ class Engine:
         entry_id = self._keyring.entry_id(namespace.id, key[1])
         return flow.Ask(request, key[1], namespace, entry_id, surroundings.get().without_vetoes)
 
-    def _serves(self, slot: Slot, controls: Controls, now: float) -> bool:
+    def _serves(self, slot: Slot, text: str, controls: Controls, now: float) -> bool:
         """Whether a kept hit is good enough for a call that may be stricter than the one that kept it."""
         hit = slot.hit
-        needed = self._learning.rules.policy.threshold(controls) if controls.semantic else 1.0
-        return (
-            hit.similarity >= min(needed, 1.0) - EPSILON and now - hit.entry.created_at <= controls.max_age_s
-        )
+        if now - hit.entry.created_at > controls.max_age_s:
+            return False
+        if not controls.semantic:
+            return hit.entry.text == text
+        return hit.similarity >= min(self._learning.rules.policy.threshold(controls), 1.0) - EPSILON
 
     def _settle(self, asked: Asked, found: Lookup, now: float) -> Lookup:
         """Promote what the backends found into memory."""

@@ -63,7 +63,8 @@ def _text_piece(chunk):
 
 
 def _response_text(response):
-    return "".join(part.text for item in response.output if item.type == "message" for part in item.content)
+    parts = [part for item in response.output if item.type == "message" for part in item.content]
+    return "".join(getattr(part, "text", "") for part in parts)
 
 
 def _response_piece(event):

@@ -38,6 +38,7 @@ LITELLMS_OWN = (
     "ignore::ResourceWarning",
     "ignore:Pydantic serializer warnings:UserWarning",  # 1.80 dumps every answer without exclude_unset
     "ignore:The `dict` method is deprecated:DeprecationWarning",  # 1.80 copies chunks so
+    "ignore:The `copy` method is deprecated:DeprecationWarning",  # how text completions are logged
 )
 
 

@@ -7,8 +7,8 @@ import threading
 
 import litellm
 import pytest
+from doubles.litellm_witness import Witness
 from doubles.litellm_writes import written
-from litellm.integrations.custom_logger import CustomLogger
 from pydantic import BaseModel
 
 from semcache_integrations import SemanticCache
@@ -332,26 +332,6 @@ async def test_many_tasks_get_their_own_answers(cache, target, upstream):
 # -- what LiteLLM is told -------------------------------------------------------------------------
 
 
-class Witness(CustomLogger):
-    def __init__(self):
-        super().__init__()
-        self.events = []
-
-    def log_success_event(self, kwargs, response_obj, start_time, end_time):
-        self.events.append(("sync", kwargs.get("cache_hit"), kwargs.get("response_cost")))
-
-    async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
-        self.events.append(("async", kwargs.get("cache_hit"), kwargs.get("response_cost")))
-
-    async def settled(self, count):
-        for _ in range(200):
-            if len(self.events) >= count:
-                break
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.05)
-        return self.events
-
-
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("way", ["sync", "async"])
 async def test_a_hit_is_one_success_event_that_cost_nothing(cache, target, upstream, way, stream):
@@ -366,7 +346,7 @@ async def test_a_hit_is_one_success_event_that_cost_nothing(cache, target, upstr
     else:
         answer = await litellm.acompletion(messages=ask("q"), stream=stream, **target)
         [chunk async for chunk in answer] if stream else None
-    assert await witness.settled(1) == [(way, True, 0.0)]
+    assert [event.short for event in await witness.settled(1)] == [(way, True, 0.0)]
     assert upstream.chats == 1
 
 
