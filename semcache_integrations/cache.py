@@ -91,6 +91,15 @@ class SemanticCache(CacheAside, Closing):
         """Seconds since an entry was stored, by the clock that dated it; never negative."""
         return max(0.0, self._clock() - entry.created_at)
 
+    def entry_id(self, request: CacheRequest) -> str:
+        """Return the id of the entry that keeps, or would keep, an answer to just this request here.
+
+        Raises:
+            UnkeyableError: the request has no canonical form.
+        """
+        scope, text = self._key(request)[0]
+        return self._keyring.entry_id(self._keyring.namespace(scope), text)
+
     def explain(self, request: CacheRequest) -> Explanation:
         """Show what a look-up sees: every candidate with its similarity and the verdict on it.
 

@@ -21,12 +21,13 @@ from litellm.types.caching import LiteLLMCacheType
 from semcache_integrations.cache import SemanticCache, shared_or_new
 from semcache_integrations.context import Holding, Surroundings, tenant_name
 from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
-from semcache_integrations.core.models import CacheRequest, Lookup
+from semcache_integrations.core.models import CacheRequest, Lookup, Miss
 from semcache_integrations.core.replay import Replay, Strategy
 from semcache_integrations.litellm import answers
 from semcache_integrations.litellm.ambient import ambient
 from semcache_integrations.litellm.exact import ExactTier
 from semcache_integrations.litellm.keys import chat_request, embedding_request
+from semcache_integrations.litellm.noting import note
 from semcache_integrations.litellm.stream import ReplayStream
 from semcache_integrations.litellm.ticket import (
     LastServed,
@@ -40,7 +41,6 @@ log = logging.getLogger("semcache_integrations.litellm")
 
 CALL_TYPES: Final = ("completion", "acompletion", "embedding", "aembedding")
 """LiteLLM asks the cache for these alone; every other endpoint passes by, uncached."""
-
 
 _STRATEGIES = frozenset(get_args(Strategy))
 _EMBEDDING_REQUESTS = embedding_request, partial(embedding_request, one_of_many=True)
@@ -109,10 +109,10 @@ class LiteLLMSemanticCache(Cache):
         """Return the key that LiteLLM passes on to the look-up, and shows as `x-litellm-cache-key`."""
         try:
             served = None if "litellm_logging_obj" in kwargs else self._served.get(kwargs)
-            return served or Ticket.of(self._request(kwargs), kwargs.get("messages"))
+            return served or Ticket.of(self._request(kwargs), kwargs, self.engine.entry_id)
         except Exception as error:  # noqa: BLE001 - whatever an argument's own code raises, the call goes on
             _complain("key", error)
-            return Ticket.of(None)
+            return Ticket.of(None, kwargs, self.engine.entry_id)
 
     def _request(self, arguments: Mapping[str, Any]) -> CacheRequest | None:
         """Return the request behind a call, or None for a call that is not to be cached."""
@@ -163,10 +163,14 @@ class LiteLLMSemanticCache(Cache):
     def _ticket(self, arguments: Mapping[str, Any]) -> Ticket:
         """Return the ticket that LiteLLM was given as this call's key, or write one."""
         key = arguments.get("cache_key")
-        return key if isinstance(key, Ticket) else Ticket.of(self._request(arguments), arguments["messages"])
+        if isinstance(key, Ticket):
+            return key
+        return Ticket.of(self._request(arguments), arguments, self.engine.entry_id)
 
     def _present(self, found: Lookup | None, ticket: Ticket, arguments: Mapping[str, Any]) -> Any:
         answer = answers.unpack(found.payload) if found else None
+        read = Miss("store_error", found.similarity) if found and answer is None else found
+        note(arguments, read, self.engine.age_s(found.entry) if found else 0.0)
         metadata = arguments.get("metadata")
         if isinstance(metadata, dict):  # the proxy makes its x-litellm-semantic-similarity header of it
             metadata["semantic-similarity"] = (found.similarity if found is not None else None) or 0.0
@@ -210,9 +214,7 @@ class LiteLLMSemanticCache(Cache):
 
     def add_cache(self, result: object, **kwargs: Any) -> None:
         """Keep the answer to a call, if it is complete."""
-        kwargs.pop(
-            "dynamic_cache_object", None
-        )  # one of LiteLLM's callers passes it, none of its backends take it
+        kwargs.pop("dynamic_cache_object", None)  # one of LiteLLM's callers passes it, no backend takes it
         if "messages" not in kwargs:
             super().add_cache(result, **kwargs)  # type: ignore[no-untyped-call]  # litellm is half typed
             return
@@ -259,7 +261,7 @@ class LiteLLMSemanticCache(Cache):
         if (arguments.get("cache") or {}).get("no-store") is True or not self._is_ours(arguments):
             return None
         if ticket is None and (not later or unchanged(arguments)):
-            ticket = Ticket.of(self._request(arguments), arguments["messages"])
+            ticket = Ticket.of(self._request(arguments), arguments, self.engine.entry_id)
         if ticket is None or ticket.request is None:
             return None
         streamed = ticket.turns if arguments.get("stream") is True else None

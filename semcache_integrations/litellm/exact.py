@@ -14,6 +14,7 @@ from litellm.caching.base_cache import BaseCache
 
 from semcache_integrations.cache import SemanticCache
 from semcache_integrations.core.models import Lookup
+from semcache_integrations.litellm.noting import note
 from semcache_integrations.litellm.ticket import Ticket
 
 _VERSION = 1
@@ -34,13 +35,18 @@ class ExactTier(BaseCache):
         """Return the value kept under `key`, or None."""
         if not isinstance(key, Ticket) or key.request is None:
             return None
-        return _value(self._engine.lookup(key.request))
+        return self._read(self._engine.lookup(key.request), key)
 
     async def async_get_cache(self, key: object, **_kwargs: Any) -> Any:
         """Async twin of `get_cache`."""
         if not isinstance(key, Ticket) or key.request is None:
             return None
-        return _value(await self._engine.alookup(key.request))
+        return self._read(await self._engine.alookup(key.request), key)
+
+    def _read(self, found: Lookup, key: Ticket) -> Any:
+        age_s = self._engine.age_s(found.entry) if found else 0.0
+        note(key.metadata, found, age_s, one_of_many=True)
+        return _value(found)
 
     def set_cache(self, key: object, value: object, **_kwargs: Any) -> None:
         """Keep a value under `key`."""

@@ -149,15 +149,6 @@ def embedding_request(
     )
 
 
-def digest(request: CacheRequest, *scope: str) -> str:
-    """Return the name of a request within `scope`: 32 hexadecimal digits, equal for equal requests only."""
-    fields = (*scope, request.dialect, request.tenant, request.model, request.text, request.context)
-    try:
-        return blake2b(orjson.dumps(fields), digest_size=16).hexdigest()
-    except TypeError:
-        raise UnkeyableError("the text is not valid Unicode") from None
-
-
 def _model(arguments: Mapping[str, object]) -> str:
     # `aembedding` is declared as (*args, **kwargs), so LiteLLM names a positional model "args"
     model = arguments.get("model") or arguments.get("args")

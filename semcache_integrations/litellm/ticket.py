@@ -2,8 +2,8 @@
 
 Until an answer has come, the caller may have appended to `messages` (every chat loop does, and an async
 write runs after that), or left the block whose tenant the call belongs to. So a `Ticket` holds the request
-as it was when the call began. To LiteLLM it is the cache key, a string; and `Tickets` keeps those of the
-calls that went upstream.
+as it was when the call began. To LiteLLM it is the cache key, a string: the id of the entry that an answer
+to this call is kept as. `Tickets` keeps those of the calls that went upstream.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from typing_extensions import Self
 
 from semcache_integrations.context import Surroundings, surroundings
 from semcache_integrations.core.models import CacheRequest
-from semcache_integrations.litellm.keys import digest
+
+_METADATA = ("litellm_metadata", "metadata")
 
 
 class Ticket(str):
@@ -27,25 +28,38 @@ class Ticket(str):
         request: What was asked, or None if it must not be cached.
         said: What held around the call.
         subject: The very `messages` object of the call, by which its write is recognised.
+        metadata: The metadata of the call by name: some look-ups of LiteLLM's are given the key alone.
     """
 
-    __slots__ = ("_length", "request", "said", "subject")
+    __slots__ = ("_length", "metadata", "request", "said", "subject")
     request: CacheRequest | None
     said: Surroundings
     subject: object
+    metadata: Mapping[str, object]
     _length: int
 
     @classmethod
-    def of(cls, request: CacheRequest | None, subject: object = None) -> Self:
+    def of(
+        cls,
+        request: CacheRequest | None,
+        arguments: Mapping[str, object],
+        entry_id: Callable[[CacheRequest], str],
+    ) -> Self:
         """Return the ticket of a request, made where its call begins.
+
+        Args:
+            request: What is asked, or None if it must not be cached.
+            arguments: Of the call.
+            entry_id: Names the entry of a request: `SemanticCache.entry_id`.
 
         Raises:
             UnkeyableError: the text is not valid Unicode.
         """
         said = surroundings.get()
-        name = f"uncached-{uuid.uuid4().hex}" if request is None else digest(request, said.tenant)
-        ticket = cls(name)
+        name = f"uncached-{uuid.uuid4().hex}" if request is None else entry_id(request)
+        ticket, subject = cls(name), arguments.get("messages")
         ticket.request, ticket.said, ticket.subject = request, said, subject
+        ticket.metadata = {key: arguments[key] for key in _METADATA if key in arguments}
         ticket._length = len(subject) if isinstance(subject, list) else 0
         return ticket
 

@@ -101,7 +101,7 @@ def test_tickets_are_bounded_and_are_for_the_call_that_left_them():
     tickets = Tickets(most=2)
     calls = [{"litellm_call_id": str(at), "model": "m", "messages": ask("q")} for at in range(3)]
     for call in calls:
-        tickets.leave(Ticket.of(None, call["messages"]), call)
+        tickets.leave(Ticket.of(None, call, str), call)
     assert tickets.take(calls[0]) is None
     assert tickets.take({**calls[1], "messages": ask("q")}) is None
     assert tickets.take(calls[2]).subject is calls[2]["messages"]
