@@ -204,11 +204,9 @@ class LiteLLMSemanticCache(Cache):
         asked = (arguments.get("cache") or {}).get("replay")
         if isinstance(asked, Replay):
             return asked
-        return (
-            self._replay
-            if asked not in _STRATEGIES
-            else replace(self._replay, strategy=cast("Strategy", asked))
-        )
+        if isinstance(asked, str) and asked in _STRATEGIES:
+            return replace(self._replay, strategy=cast("Strategy", asked))
+        return self._replay
 
     # -- store ------------------------------------------------------------------------------------
 

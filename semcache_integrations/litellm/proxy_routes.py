@@ -1,6 +1,8 @@
-"""`/cache/delete` and `/cache/flushall` of LiteLLM's proxy, for this cache: its own routes serve Redis alone.
+"""`/cache/ping`, `/cache/delete` and `/cache/flushall` of LiteLLM's proxy, for this cache.
 
-The law: who may call them is LiteLLM's decision, as for its own, and what they answer has its form. A key
+LiteLLM's own delete for Redis alone, and its ping shows every attribute of the cache, half of the secret too.
+
+The law: nothing of the settings or of the contents is shown. Who may call them is LiteLLM's decision, as for its own, and what they answer has its form. A key
 that is not there is no error: it is gone, which is what was asked for.
 """
 
@@ -11,14 +13,21 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
+from litellm.types.caching import CachePingResponse
 
 from semcache_integrations.cache import SemanticCache
 from semcache_integrations.core.errors import StoreError
+
+_NAME = "semcache"
 
 
 def serve_administration(app: FastAPI, engine: SemanticCache) -> None:
     """Put routes that administer `engine` in front of LiteLLM's own of the same paths."""
     router = APIRouter(prefix="/cache", dependencies=[Depends(user_api_key_auth)], include_in_schema=False)
+
+    @router.get("/ping")
+    async def ping() -> CachePingResponse:
+        return CachePingResponse(status="healthy", cache_type=_NAME, ping_response=True)
 
     @router.post("/delete")
     async def delete(keys: Annotated[list[str], Depends(_keys)]) -> dict[str, str]:

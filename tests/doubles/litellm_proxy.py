@@ -16,7 +16,7 @@ from pathlib import Path
 STARTS_WITHIN_S = 180.0  # it imports for half a minute on a busy machine
 ENDS_WITHIN_S = 60.0
 
-AUTH = '''
+AUTH = """
 from fastapi import HTTPException
 from litellm.proxy._types import UserAPIKeyAuth
 
@@ -27,7 +27,7 @@ async def check(request, api_key):
     if api_key not in TEAMS:
         raise HTTPException(status_code=401, detail="who is this?")
     return UserAPIKeyAuth(api_key=api_key, team_id=TEAMS[api_key])
-'''
+"""
 
 
 class RunningProxy:
@@ -109,7 +109,11 @@ class RunningProxy:
 
 def _config(upstream):
     target = {"api_base": upstream, "api_key": "sk-upstream"}
-    models = {"gpt": "openai/gpt-4o-mini", "vectors": "openai/text-embedding-3-small"}
+    models = {
+        "gpt": "openai/gpt-4o-mini",
+        "vectors": "openai/text-embedding-3-small",
+        "local": "hosted_vllm/llama",  # /v1/messages goes to its chat completions, and to OpenAI's responses
+    }
     return {
         "model_list": [
             {"model_name": name, "litellm_params": {"model": model, **target}}
