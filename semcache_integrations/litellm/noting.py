@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from semcache_integrations.core.models import Lookup
+from semcache_integrations.core.models import Lookup, Miss
 
 NOTE: Final = "semcache"
 """The key of the note in `litellm_metadata`, or in `metadata` where a call has no such argument."""
@@ -18,7 +18,7 @@ NOTE: Final = "semcache"
 _log = logging.getLogger("semcache_integrations.litellm")
 
 
-class Note(dict[str, object]):
+class Note(dict[str, Any]):  # Any: texts and numbers, by name
     """`status`, and on a hit `tier`, `similarity`, `age_s` and `entry_id`, on a miss `reason`."""
 
 
@@ -66,7 +66,7 @@ def _place(arguments: Mapping[str, object]) -> dict[str, object] | None:
 def _described(found: Lookup | None, age_s: float) -> Note:
     if found is None:
         return Note(status="bypass")
-    if not found:
+    if isinstance(found, Miss):
         return Note(status="bypass" if found.reason == "bypassed" else "miss", reason=found.reason)
     return Note(
         status="hit",

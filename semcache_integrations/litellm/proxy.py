@@ -30,7 +30,7 @@ from semcache_integrations.litellm.proxy_routes import serve_administration
 _NEITHER: Final = {"no-cache": True, "no-store": True}
 
 
-class ProxyPlugin(CustomLogger):  # type: ignore[misc]  # litellm is half typed
+class ProxyPlugin(CustomLogger):
     """Says in the response headers what the cache did, and keeps a request's mistakes from failing it.
 
     Args:
@@ -74,7 +74,7 @@ def headers(note: Note | None) -> dict[str, str]:
         said |= {
             "x-cache-tier": f"{note['tier']}",
             "x-cache-similarity": f"{note['similarity']:.4f}",
-            "x-cache-age": f"{note['age_s'] // 1:.0f}",
+            "x-cache-age": f"{int(note['age_s'])}",
             "x-cache-entry": f"{note['entry_id']}",
             "x-litellm-cache-key": f"{note['entry_id']}",
             "x-litellm-response-cost": "0.0",
