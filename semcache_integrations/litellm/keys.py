@@ -39,7 +39,7 @@ _UNKEYED = frozenset(
         ),
         # how an answer is delivered, not what it says
         *("stream", "stream_options", "stream_timeout", "stream_chunk_size", "complete_response"),
-        # the proxy asked for the usage of a stream, and takes it out again itself (1.108's name, 1.110's)
+        # the proxy asked for the usage of a stream, and takes it out again itself; it says so by two names
         *("_litellm_strip_stream_usage", "_litellm_stream_usage_injected"),
         # how hard LiteLLM tries
         *("timeout", "request_timeout", "force_timeout", "client_side_timeout", "mock_timeout", "ssl_verify"),
