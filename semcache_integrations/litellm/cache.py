@@ -21,7 +21,7 @@ from litellm.types.caching import LiteLLMCacheType
 from semcache_integrations.cache import SemanticCache, shared_or_new
 from semcache_integrations.context import Holding, Surroundings, tenant_name
 from semcache_integrations.core.errors import ConfigurationError
-from semcache_integrations.core.models import CacheRequest, Hit, Lookup
+from semcache_integrations.core.models import CacheRequest, Hit, Lookup, Miss
 from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.litellm.ambient import ambient
 from semcache_integrations.litellm.endpoints import FUNCTIONS, Endpoint, looking, writing
@@ -184,7 +184,7 @@ class LiteLLMSemanticCache(Cache):
         answer = None
         if endpoint is not None and found:
             answer = endpoint.present(found.payload, self._wanted(arguments))
-        note(arguments, found if answer is not None or not found else None, age_s)
+        note(arguments, Miss("store_error", found.similarity) if found and answer is None else found, age_s)
         if answer is None or not isinstance(found, Hit):
             self._tickets.leave(ticket, arguments, endpoint)
             return None

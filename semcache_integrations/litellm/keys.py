@@ -36,7 +36,8 @@ _UNKEYED = frozenset(
         ),
         # how an answer is delivered, not what it says
         *("stream", "stream_options", "stream_timeout", "stream_chunk_size", "complete_response"),
-        "_litellm_strip_stream_usage",  # the proxy asked for the usage, and takes it out again itself
+        # the proxy asked for the usage of a stream, and takes it out again itself; it says so by two names
+        *("_litellm_strip_stream_usage", "_litellm_stream_usage_injected"),
         # how hard LiteLLM tries
         *("timeout", "request_timeout", "force_timeout", "client_side_timeout", "mock_timeout", "ssl_verify"),
         *(
@@ -129,7 +130,7 @@ def call_of(arguments: Mapping[str, object], secret: bytes, *, besides: str) -> 
         call["headers"] = _headers(arguments, secrets)
     if "cache" in arguments or "metadata" in arguments or "litellm_metadata" in arguments:
         call["namespace"] = _namespace(arguments)
-        call["caller"] = _caller(arguments) or None
+        call["caller"] = _caller(arguments)
     call["credential"] = _credential(secrets, secret)
     return canonical_form(call)
 
@@ -170,10 +171,19 @@ def _namespace(arguments: Mapping[str, object]) -> object:
     )
 
 
-def _caller(arguments: Mapping[str, object]) -> dict[str, object]:
-    """Whose virtual key the proxy saw: two of them never share an entry."""
-    known = {**mapping(arguments, "litellm_metadata"), **mapping(arguments, "metadata")}
-    return {name: known[name] for name in _CALLER if known.get(name) is not None}
+def _caller(arguments: Mapping[str, object]) -> object:
+    """Whose virtual key the proxy saw: two of them never share an entry.
+
+    The proxy writes it into one of the two places, and the other one is the client's: whoever claims there to
+    be somebody else is neither of them.
+    """
+    callers: list[dict[str, object]] = []
+    for place in ("litellm_metadata", "metadata"):
+        known = mapping(arguments, place)
+        caller = {name: known[name] for name in _CALLER if known.get(name) is not None}
+        if caller and caller not in callers:
+            callers.append(caller)
+    return callers if len(callers) > 1 else next(iter(callers), None)
 
 
 def _own_key(arguments: Mapping[str, object]) -> str | None:

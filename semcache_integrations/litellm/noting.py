@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from semcache_integrations.core.models import Hit, Lookup
+from semcache_integrations.core.models import Lookup, Miss
 
 NOTE: Final = "semcache"
 """The key of the note in `litellm_metadata`, or in `metadata` where a call has no such argument."""
@@ -18,7 +18,7 @@ NOTE: Final = "semcache"
 _log = logging.getLogger("semcache_integrations.litellm")
 
 
-class Note(dict[str, object]):
+class Note(dict[str, Any]):  # Any: texts and numbers, by name
     """`status`, and on a hit `tier`, `similarity`, `age_s` and `entry_id`, on a miss `reason`."""
 
 
@@ -41,7 +41,10 @@ def note(
         if one_of_many and isinstance(known, Note) and known["status"] != "hit":
             return
         metadata[NOTE] = _described(found, age_s)
-        metadata["semantic-similarity"] = (found.similarity if found is not None else None) or 0.0
+        if isinstance(
+            arguments.get("metadata"), dict
+        ):  # the proxy makes its x-litellm-semantic-similarity of it
+            metadata["semantic-similarity"] = (found.similarity if found is not None else None) or 0.0
     except Exception as error:  # noqa: BLE001 - a caller's own mapping may do anything, and a note is worth no call
         _log.debug("not noted: %s", type(error).__name__)
 
@@ -67,7 +70,7 @@ def _place(arguments: Mapping[str, object]) -> dict[str, object] | None:
 def _described(found: Lookup | None, age_s: float) -> Note:
     if found is None:
         return Note(status="bypass")
-    if not isinstance(found, Hit):
+    if isinstance(found, Miss):
         return Note(status="bypass" if found.reason == "bypassed" else "miss", reason=found.reason)
     return Note(
         status="hit",

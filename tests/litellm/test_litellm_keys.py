@@ -286,3 +286,16 @@ def test_embeddings_have_keys_of_their_own_and_know_a_positional_model():
 
 def test_one_input_and_a_list_of_one_are_two_requests():
     assert key({"input": "q"}, embedding_request) != key({"input": ["q"]}, embedding_request)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("metadata", "litellm_metadata"), ("litellm_metadata", "metadata")]
+)
+def test_a_client_that_claims_to_be_another_caller_is_neither(ours, theirs):
+    """The proxy writes who called into one of the two; the other one may be the client's own."""
+    call = {"model": "m", "messages": [{"role": "user", "content": "q"}]}
+    anna, bert = {"user_api_key_hash": "anna"}, {"user_api_key_hash": "bert"}
+    forged = chat_request({**call, ours: bert, theirs: anna})
+    honest = [chat_request({**call, place: who}) for place in (ours, theirs) for who in (anna, bert)]
+    assert forged.context not in [one.context for one in honest]
+    assert honest[0].context == honest[2].context != honest[1].context

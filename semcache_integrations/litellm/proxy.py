@@ -1,0 +1,98 @@
+"""The plug-in of LiteLLM's proxy: `callbacks: ["semcache_integrations.litellm.proxy.handler"]` turns the cache on.
+
+The law: importing this module is the switch, and the environment (`SEMCACHE_*`) its settings; one that cannot
+work stops the start, and nothing stops a request. Response headers are made of what the look-up noted.
+
+`x-litellm-cache-key` of a hit is the id of the entry that answered, so that deleting a key by `/cache/delete`
+deletes the answer that was shown with it, whichever question it was kept for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import litellm
+
+try:
+    from litellm.proxy.proxy_server import app
+except ImportError as error:
+    raise ImportError(
+        f"LiteLLM's proxy cannot be imported: {error}. Install what it needs: pip install 'litellm[proxy]'"
+    ) from error
+from litellm.integrations.custom_logger import CustomLogger
+
+from semcache_integrations.core.errors import ConfigurationError
+from semcache_integrations.litellm.cache import LiteLLMSemanticCache
+from semcache_integrations.litellm.noting import Note, noted
+from semcache_integrations.litellm.proxy_routes import serve_administration
+
+_NEITHER: Final = {"no-cache": True, "no-store": True}
+
+
+class ProxyPlugin(CustomLogger):
+    """Says in the response headers what the cache did, and keeps a request's mistakes from failing it.
+
+    Args:
+        cache: The cache that the headers speak of.
+    """
+
+    def __init__(self, cache: LiteLLMSemanticCache) -> None:
+        super().__init__()
+        self.cache = cache
+
+    async def async_pre_call_hook(
+        self,
+        user_api_key_dict: object,  # noqa: ARG002 - LiteLLM passes them by these names
+        cache: object,  # noqa: ARG002 - as above
+        data: dict[str, Any],  # Any: the body of a request
+        call_type: str,  # noqa: ARG002 - as above
+    ) -> dict[str, Any]:
+        """Let a request whose `cache` is no object go past the cache: LiteLLM would fail on it."""
+        if "cache" in data and not isinstance(data["cache"], dict):
+            data["cache"] = {} if data["cache"] is None else dict(_NEITHER)
+        return data
+
+    async def async_post_call_response_headers_hook(
+        self,
+        data: Mapping[str, object],
+        user_api_key_dict: object,  # noqa: ARG002 - LiteLLM passes them by these names
+        response: object,  # noqa: ARG002 - as above; an answer of /v1/messages is a dict without metadata
+        request_headers: Mapping[str, str] | None = None,  # noqa: ARG002 - as above
+        litellm_call_info: Mapping[str, object] | None = None,  # noqa: ARG002 - as above
+    ) -> dict[str, str]:
+        """Return the headers that say what the cache did for this request."""
+        return headers(noted(data))
+
+
+def headers(note: Note | None) -> dict[str, str]:
+    """Return the response headers that tell a note; without one the request went past the cache."""
+    if note is None:
+        return {"x-cache-status": "bypass"}
+    said = {"x-cache-status": str(note["status"])}
+    if note["status"] == "hit":
+        said |= {
+            "x-cache-tier": f"{note['tier']}",
+            "x-cache-similarity": f"{note['similarity']:.4f}",
+            "x-cache-age": f"{int(note['age_s'])}",
+            "x-cache-entry": f"{note['entry_id']}",
+            "x-litellm-cache-key": f"{note['entry_id']}",
+            "x-litellm-response-cost": "0.0",
+        }
+    elif note["status"] == "miss":
+        said["x-cache-reason"] = str(note["reason"])
+    return said
+
+
+def _switched_on() -> ProxyPlugin:
+    if litellm.cache is not None:
+        raise ConfigurationError(
+            "config.yaml turns on two caches: drop `cache: true` from litellm_settings, or this callback"
+        )
+    litellm.cache = LiteLLMSemanticCache()
+    serve_administration(app, litellm.cache.engine)
+    return ProxyPlugin(litellm.cache)
+
+
+handler: Final = _switched_on()
+"""What config.yaml names."""
