@@ -46,13 +46,14 @@ class Answer:
         """
         if not self.flat:
             return _renamed(_without_history(self.response.model_copy(deep=True)))
-        copy = _without_history(self.response.model_copy())
-        copy.choices = [_level(choice) for choice in self.response.choices]
+        parts: dict[str, object] = {"choices": [_level(choice) for choice in self.response.choices]}
         usage = getattr(self.response, "usage", None)
         if usage is not None:
-            details = {name: part.model_copy() for name, part in usage if isinstance(part, BaseModel)}
-            copy.usage = usage.model_copy(update=details)  # type: ignore[attr-defined]  # an extra field of the model
-        return copy
+            details = {
+                name: part.model_copy() for name, part in vars(usage).items() if isinstance(part, BaseModel)
+            }
+            parts["usage"] = usage.model_copy(update=details)
+        return _without_history(self.response.model_copy(update=parts))
 
 
 def pack(answer: object, *, model: str = "", streamed: Sequence[Any] | None = None) -> str | None:

@@ -123,13 +123,13 @@ class FailureWatch(CustomLogger):
         super().__init__()
         self._flights = weakref.ref(flights)  # LiteLLM keeps its callbacks for ever
 
-    def log_failure_event(self, kwargs: Mapping[str, Any], *_about: Any) -> None:
+    def log_failure_event(self, kwargs: Mapping[str, Any], *_about: Any, **_more: Any) -> None:
         """Land a sync call."""
         flights = self._flights()
         if flights is not None:
             flights.land(kwargs.get("litellm_call_id"))
 
-    async def async_log_failure_event(self, kwargs: Mapping[str, Any], *_about: Any) -> None:
+    async def async_log_failure_event(self, kwargs: Mapping[str, Any], *_about: Any, **_more: Any) -> None:
         """Land an async call."""
         self.log_failure_event(kwargs)
 
