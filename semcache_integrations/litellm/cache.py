@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-import litellm
 from litellm.caching.base_cache import BaseCache
 from litellm.caching.caching import Cache, CacheMode
 from litellm.types.caching import LiteLLMCacheType
@@ -26,7 +25,7 @@ from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.litellm.ambient import ambient
 from semcache_integrations.litellm.endpoints import FUNCTIONS, Endpoint, looking, writing
 from semcache_integrations.litellm.exact import ExactTier
-from semcache_integrations.litellm.flights import FailureWatch, Flights
+from semcache_integrations.litellm.flights import Flights, see_failures
 from semcache_integrations.litellm.noting import note
 from semcache_integrations.litellm.requests import ONE_INPUT
 from semcache_integrations.litellm.stream import Wanted, mark
@@ -101,9 +100,7 @@ class LiteLLMSemanticCache(Cache):
         self._served = LastServed()
         secret = self.engine.config.secret
         self._secret = secret.get_secret_value().encode() if secret else b""
-        watch, callbacks = FailureWatch(self._flights), litellm.logging_callback_manager
-        callbacks.add_litellm_failure_callback(watch)
-        callbacks.add_litellm_async_failure_callback(watch)
+        see_failures(self._flights)
 
     @property
     def troubles(self) -> Counter[str]:

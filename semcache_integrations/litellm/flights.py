@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
+import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
 from semcache_integrations.arrivals import arrival
@@ -112,26 +113,31 @@ class Flights:
         flight.landed.set_result(None)
 
 
-class FailureWatch(CustomLogger):
-    """Sees the calls that fail, of which LiteLLM tells its callbacks and not its cache.
+class _FailureWatch(CustomLogger):
+    """Sees the calls that fail, of which LiteLLM tells its callbacks and not its cache. One watches for all caches."""
 
-    Args:
-        flights: Whose calls land so.
-    """
-
-    def __init__(self, flights: Flights) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._flights = weakref.ref(flights)  # LiteLLM keeps its callbacks for ever
+        self.flights: weakref.WeakSet[Flights] = weakref.WeakSet()  # LiteLLM keeps its callbacks for ever
 
     def log_failure_event(self, kwargs: Mapping[str, Any], *_about: Any, **_more: Any) -> None:
         """Land a sync call."""
-        flights = self._flights()
-        if flights is not None:
+        for flights in list(self.flights):
             flights.land(kwargs.get("litellm_call_id"))
 
     async def async_log_failure_event(self, kwargs: Mapping[str, Any], *_about: Any, **_more: Any) -> None:
         """Land an async call."""
         self.log_failure_event(kwargs)
+
+
+_failures = _FailureWatch()
+
+
+def see_failures(flights: Flights) -> None:
+    """Let LiteLLM tell of the calls that fail."""
+    _failures.flights.add(flights)
+    litellm.logging_callback_manager.add_litellm_failure_callback(_failures)
+    litellm.logging_callback_manager.add_litellm_async_failure_callback(_failures)
 
 
 def _watched(record: object, lost: Callable[..., None]) -> Callable[[], None]:

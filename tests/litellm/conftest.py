@@ -312,10 +312,16 @@ def engine(shared):
     return shared
 
 
+CALLBACKS = (
+    *("input_callback", "success_callback", "_async_success_callback"),
+    *("failure_callback", "_async_failure_callback", "callbacks"),
+)
+
+
 @pytest.fixture
 def cache(engine, monkeypatch):
     """The engine as `litellm.cache`; whatever LiteLLM registers for it is undone."""
-    for name in ("input_callback", "success_callback", "_async_success_callback", "callbacks"):
+    for name in CALLBACKS:
         monkeypatch.setattr(litellm, name, [])
     monkeypatch.setattr(litellm, "cache", None)
     litellm.cache = LiteLLMSemanticCache(engine, replay=Replay("words", 1))
