@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from litellm.caching.base_cache import BaseCache
 from litellm.caching.caching import Cache, CacheMode
@@ -35,10 +35,6 @@ from semcache_integrations.litellm.wishes import replay_of
 from semcache_integrations.troubles import Troubles
 
 log = logging.getLogger("semcache_integrations.litellm")
-
-
-CALL_TYPES: Final[list[Any]] = list(FUNCTIONS)  # Any: LiteLLM lists them as literals
-"""LiteLLM asks the cache for these alone; every other endpoint passes by, uncached."""
 
 
 class _Order(NamedTuple):
@@ -86,7 +82,7 @@ class LiteLLMSemanticCache(Cache):
         patience_s: float = 30.0,
         **settings: Any,  # SemanticCache checks them
     ) -> None:
-        super().__init__(type=LiteLLMCacheType.LOCAL, mode=_mode(mode), supported_call_types=CALL_TYPES)
+        super().__init__(type=LiteLLMCacheType.LOCAL, mode=_mode(mode), supported_call_types=_functions())
         self.type = "semcache"  # type: ignore[assignment]  # LiteLLM treats its own types specially, none by this name
         self.max_messages = None  # LiteLLM's default caches no conversation beyond four messages
         self._replay = Replay() if replay is None else checked(replay)
@@ -281,6 +277,10 @@ class LiteLLMSemanticCache(Cache):
             await self.engine.aclose()
         else:
             await asyncio.to_thread(self.engine.flush)
+
+
+def _functions() -> list[Any]:  # Any: LiteLLM's literals
+    return list(FUNCTIONS)
 
 
 def _mode(name: str) -> CacheMode:

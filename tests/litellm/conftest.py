@@ -114,9 +114,11 @@ class Upstream:
                 return
 
             def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                sent = self.rfile.read(int(self.headers["content-length"]))
+                is_json = self.headers["content-type"].startswith("application/json")
+                body = json.loads(sent) if is_json else {"sent": sent}
                 number = upstream.answer(self.path, body)
-                reply = ROUTES[self.path.removeprefix("/v1/")](body, number)
+                reply = next(route for end, route in ROUTES.items() if self.path.endswith(end))(body, number)
                 if isinstance(reply, list):
                     self.stream(reply)
                 else:
@@ -266,7 +268,24 @@ def respond(body, number):
     }  # fmt: skip
 
 
-ROUTES = {"chat/completions": chat, "embeddings": embed, "completions": text, "responses": respond}
+def rerank(body, number):
+    results = [{"index": at, "relevance_score": 1 / (at + number)} for at in range(len(body["documents"]))]
+    meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
+    return {"id": f"rerank-{number}", "results": results, "meta": meta}
+
+
+def transcribe(body, number):
+    return {"text": f"transcript {number}"}
+
+
+ROUTES = {
+    "chat/completions": chat,
+    "embeddings": embed,
+    "completions": text,
+    "responses": respond,
+    "rerank": rerank,
+    "audio/transcriptions": transcribe,
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
