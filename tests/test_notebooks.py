@@ -23,5 +23,7 @@ def test_a_notebook_runs_and_prints_what_it_printed(path, minilm):
 
 
 def texts(notebook) -> list[str]:
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    return [output.text for output in outputs if output.output_type == "stream"]
+    """Return what each cell printed, in however many pieces it came."""
+    cells = (cell.outputs for cell in notebook.cells if cell.cell_type == "code")
+    said = ("".join(one.text for one in outputs if one.output_type == "stream") for outputs in cells)
+    return [text for text in said if text]

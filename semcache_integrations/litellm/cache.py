@@ -23,7 +23,7 @@ from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.models import CacheRequest, Hit, Lookup, Miss
 from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.litellm.ambient import ambient
-from semcache_integrations.litellm.endpoints import FUNCTIONS, Endpoint, looking, writing
+from semcache_integrations.litellm.endpoints import CALL_TYPES, Endpoint, looking, writing
 from semcache_integrations.litellm.exact import ExactTier
 from semcache_integrations.litellm.flights import Flights, see_failures
 from semcache_integrations.litellm.noting import note
@@ -82,7 +82,7 @@ class LiteLLMSemanticCache(Cache):
         patience_s: float = 30.0,
         **settings: Any,  # SemanticCache checks them
     ) -> None:
-        super().__init__(type=LiteLLMCacheType.LOCAL, mode=_mode(mode), supported_call_types=_functions())
+        super().__init__(type=LiteLLMCacheType.LOCAL, mode=_mode(mode), supported_call_types=CALL_TYPES)
         self.type = "semcache"  # type: ignore[assignment]  # LiteLLM treats its own types specially, none by this name
         self.max_messages = None  # LiteLLM's default caches no conversation beyond four messages
         self._replay = Replay() if replay is None else checked(replay)
@@ -277,10 +277,6 @@ class LiteLLMSemanticCache(Cache):
             await self.engine.aclose()
         else:
             await asyncio.to_thread(self.engine.flush)
-
-
-def _functions() -> list[Any]:  # Any: LiteLLM's literals
-    return list(FUNCTIONS)
 
 
 def _mode(name: str) -> CacheMode:

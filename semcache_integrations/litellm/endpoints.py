@@ -72,6 +72,9 @@ FUNCTIONS: Final[Mapping[str, Endpoint]] = {
 }
 """The functions of LiteLLM that look into the cache."""
 
+CALL_TYPES: Final[list[Any]] = list(FUNCTIONS)
+"""Their names; every other endpoint passes by, uncached. Any: LiteLLM lists them as literals."""
+
 _BY_SUBJECT: Final = {
     "messages": CHAT,
     "input": EMBEDDING,  # before `prompt`, which names a template where it stands beside an input

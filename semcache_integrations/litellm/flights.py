@@ -63,17 +63,20 @@ class Flights:
     def wait(self, key: Hashable, endpoint: object, arguments: Mapping[str, Any]) -> bool:
         """Wait for an equal call of another thread, or lead. Returns whether it waited, and should look again."""
         flight = self._join(key, endpoint, arguments)
-        if flight is None or flight.thread == threading.get_ident():
+        if flight is None or flight.thread == threading.get_ident() or flight in _led.get():
             return False
         wait([flight.landed], self._patience_s)
         return True
 
     async def await_(self, key: Hashable, endpoint: object, arguments: Mapping[str, Any]) -> bool:
-        """Async twin of `wait`; a task may wait for another one of its thread."""
+        """Async twin of `wait`; a task may wait for another one of its thread, and for its own call's write to begin."""
         flight = self._join(key, endpoint, arguments)
         if flight is None:
             return False
-        await asyncio.wait([arrival(flight.landed)], timeout=self._patience_s)
+        if flight in _led.get():
+            await asyncio.sleep(0)  # LiteLLM writes in a task that stands in line since the call returned
+        else:
+            await asyncio.wait([arrival(flight.landed)], timeout=self._patience_s)
         return True
 
     def land(self, call: Hashable, endpoint: object = None) -> None:
@@ -85,14 +88,14 @@ class Flights:
                     self._land(key, flight)
 
     def _join(self, key: Hashable, endpoint: object, arguments: Mapping[str, Any]) -> Flight | None:
-        """Return the equal call to wait for, or None: lead from here on, or go along with what leads here."""
+        """Return the equal call that is upstream, or None: lead from here on."""
         if not self._patience_s or key is None:
             return None
         call = arguments.get("litellm_call_id")
         with self._lock:
             flight = self._flights.get(key)
             if flight is not None:
-                return None if flight in _led.get() else flight
+                return flight
             flight = self._flights[key] = Flight(call, endpoint)
             self._keys.setdefault(call, []).append(key)
         _led.set(frozenset({flight, *(one for one in _led.get() if not one.landed.done())}))

@@ -114,7 +114,7 @@ class Upstream:
                 return
 
             def do_POST(self):
-                sent = self.rfile.read(int(self.headers["content-length"]))
+                sent = self.sent()
                 is_json = self.headers["content-type"].startswith("application/json")
                 body = json.loads(sent) if is_json else {"sent": sent}
                 number = upstream.answer(self.path, body)
@@ -123,6 +123,15 @@ class Upstream:
                     self.stream(reply)
                 else:
                     self.reply(reply)
+
+            def sent(self):
+                if "content-length" in self.headers:
+                    return self.rfile.read(int(self.headers["content-length"]))
+                parts = []
+                while size := int(self.rfile.readline(), 16):
+                    parts.append(self.rfile.read(size))
+                    self.rfile.readline()
+                return b"".join(parts)
 
             def reply(self, body):
                 data = json.dumps(body).encode()

@@ -259,6 +259,12 @@ async def test_a_task_whose_own_stream_is_open_does_not_wait_for_it(patient, cha
     assert open_provider.count == 2
 
 
+async def test_a_task_that_asks_again_at_once_finds_its_own_answer(patient, chat, open_provider):
+    """LiteLLM writes in a task of its own, which has not run yet."""
+    assert said(await chat.ask()) == said(await chat.ask())
+    assert open_provider.count == 1
+
+
 async def test_what_a_task_starts_does_not_wait_for_its_open_stream(patient, chat, open_provider):
     stream = await chat.ask(stream=True)
     assert said(await asyncio.create_task(chat.ask())).startswith("Answer to")
