@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Final, NamedTuple
 
-import litellm
 from litellm.caching.base_cache import BaseCache
 from litellm.caching.caching import Cache, CacheMode
 from litellm.types.caching import LiteLLMCacheType
@@ -26,7 +25,8 @@ from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.litellm.ambient import ambient
 from semcache_integrations.litellm.endpoints import FUNCTIONS, Endpoint, looking, writing
 from semcache_integrations.litellm.exact import ExactTier
-from semcache_integrations.litellm.flights import FailureWatch, Flights
+from semcache_integrations.litellm.failures import FAILURES
+from semcache_integrations.litellm.flights import Flights
 from semcache_integrations.litellm.noting import note
 from semcache_integrations.litellm.requests import ONE_INPUT
 from semcache_integrations.litellm.stream import Wanted, mark
@@ -101,9 +101,7 @@ class LiteLLMSemanticCache(Cache):
         self._served = LastServed()
         secret = self.engine.config.secret
         self._secret = secret.get_secret_value().encode() if secret else b""
-        watch, callbacks = FailureWatch(self._flights), litellm.logging_callback_manager
-        callbacks.add_litellm_failure_callback(watch)
-        callbacks.add_litellm_async_failure_callback(watch)
+        FAILURES.tell(self)
 
     @property
     def troubles(self) -> Counter[str]:
@@ -186,7 +184,9 @@ class LiteLLMSemanticCache(Cache):
             answer = endpoint.present(found.payload, self._wanted(arguments))
         note(arguments, Miss("store_error", found.similarity) if found and answer is None else found, age_s)
         if answer is None or not isinstance(found, Hit):
-            self._tickets.leave(ticket, arguments, endpoint)
+            if not ticket.keeps_nothing:  # else there is no write to take it
+                self._tickets.leave(ticket, arguments, endpoint)
+            FAILURES.stay()
             return None
         note_hit(arguments.get("litellm_logging_obj"))
         self._served.set(ticket, arguments)
@@ -271,6 +271,11 @@ class LiteLLMSemanticCache(Cache):
         """Let go who waits for this call; with a stream, all ends that was nested around it."""
         ended = None if arguments.get("stream") is True else endpoint
         self._flights.land(arguments.get("litellm_call_id"), ended)
+
+    def failed(self, call: Hashable) -> None:
+        """Hear from LiteLLM that a call has failed, and forget what was kept for its write."""
+        self._flights.land(call)
+        self._tickets.drop(call)
 
     # -- life -------------------------------------------------------------------------------------
 

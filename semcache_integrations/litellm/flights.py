@@ -1,7 +1,7 @@
 """One upstream call for concurrent equal misses, where one cannot wrap the call: LiteLLM asks, and later it tells.
 
 The law: a call waits for what another one brings, never for longer than its patience, and never for itself: not
-for a call of its own thread or of the context that it began in. Whoever leads is seen to land by its write, by its
+for a call of its own thread or of the context that it began in, nor for one that waits for such a call. Whoever leads is seen to land by its write, by its
 failure, by the end of its task, or when LiteLLM drops its record of the call; who waited looks again, and goes
 upstream itself if nothing was kept. Nobody takes turns: calls whose answers cannot be kept go up side by side.
 """
@@ -11,14 +11,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
-
-from litellm.integrations.custom_logger import CustomLogger
 
 from semcache_integrations.arrivals import arrival
 
@@ -30,14 +28,16 @@ class Flight:
         call: LiteLLM's id of it.
         endpoint: Which of the calls is meant that LiteLLM nests under that id.
         landed: Done when it is over.
+        awaits: What the context that leads it waits for meanwhile.
         unwatch: Ends the watch over it.
     """
 
-    __slots__ = ("__weakref__", "call", "endpoint", "landed", "thread", "unwatch")
+    __slots__ = ("__weakref__", "awaits", "call", "endpoint", "landed", "thread", "unwatch")
 
     def __init__(self, call: Hashable, endpoint: object) -> None:
         self.call, self.endpoint = call, endpoint
         self.landed: Future[None] = Future()
+        self.awaits: list[Flight] = []
         self.thread = threading.get_ident()
         self.unwatch: Callable[[], object] = bool  # nothing to end yet
 
@@ -54,7 +54,7 @@ class Flights:
     """
 
     def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+        self._patience_s = min(patience_s, threading.TIMEOUT_MAX)
         self._flights: dict[Hashable, Flight] = {}
         self._keys: dict[Hashable, list[Hashable]] = {}
         self._lock = threading.RLock()  # a record may be dropped, and its flight land, at any time
@@ -64,34 +64,37 @@ class Flights:
         flight = self._join(key, endpoint, arguments)
         if flight is None or flight.thread == threading.get_ident():
             return False
-        wait([flight.landed], self._patience_s)
-        return True
+        with self._waiting(flight) as free:
+            if free:
+                wait([flight.landed], self._patience_s)
+        return free
 
     async def await_(self, key: Hashable, endpoint: object, arguments: Mapping[str, Any]) -> bool:
         """Async twin of `wait`; a task may wait for another one of its thread."""
         flight = self._join(key, endpoint, arguments)
         if flight is None:
             return False
-        await asyncio.wait([arrival(flight.landed)], timeout=self._patience_s)
-        return True
+        with self._waiting(flight) as free:
+            if free:
+                await asyncio.wait([arrival(flight.landed)], timeout=self._patience_s)
+        return free
 
     def land(self, call: Hashable, endpoint: object = None) -> None:
         """Let go all who wait for what a call leads; without an endpoint, for all the calls nested in it."""
         with self._lock:
-            for key in list(self._keys.get(call, ())):
-                flight = self._flights.get(key)
-                if flight is not None and endpoint in (None, flight.endpoint):
-                    self._land(key, flight)
+            led = [(key, self._flights[key]) for key in list(self._keys.get(call, ()))]
+            ended = [one for key, one in led if endpoint in (None, one.endpoint) and self._remove(key, one)]
+        _settle(ended)
 
     def _join(self, key: Hashable, endpoint: object, arguments: Mapping[str, Any]) -> Flight | None:
-        """Return the equal call to wait for, or None: lead from here on, or go along with what leads here."""
+        """Return the equal call that is upstream, or None: lead from here on."""
         if not self._patience_s or key is None:
             return None
         call = arguments.get("litellm_call_id")
         with self._lock:
             flight = self._flights.get(key)
             if flight is not None:
-                return None if flight in _led.get() else flight
+                return flight
             flight = self._flights[key] = Flight(call, endpoint)
             self._keys.setdefault(call, []).append(key)
         _led.set(frozenset({flight, *(one for one in _led.get() if not one.landed.done())}))
@@ -100,38 +103,53 @@ class Flights:
 
     def _lose(self, key: Hashable, flight: Flight, _ended: object = None) -> None:
         with self._lock:
-            if self._flights.get(key) is flight:
-                self._land(key, flight)
+            gone = self._remove(key, flight)
+        _settle([flight] if gone else [])
 
-    def _land(self, key: Hashable, flight: Flight) -> None:
+    def _remove(self, key: Hashable, flight: Flight) -> bool:
+        if self._flights.get(key) is not flight:
+            return False
         del self._flights[key]
         self._keys[flight.call].remove(key)
         if not self._keys[flight.call]:
             del self._keys[flight.call]
+        return True
+
+    @contextmanager
+    def _waiting(self, flight: Flight) -> Iterator[bool]:
+        """Note what the flights of this context wait for; yields whether none of them is waited for in turn."""
+        led = _led.get()
+        with self._lock:
+            for one in led:
+                one.awaits.append(flight)
+            free = not _is_held_up(flight, led)
+        try:
+            yield free
+        finally:
+            with self._lock:
+                for one in led:
+                    one.awaits.remove(flight)
+
+
+def _is_held_up(flight: Flight, led: Collection[Flight]) -> bool:
+    """Whether a flight is one of those led here, or waits for one, however indirectly."""
+    seen: set[Flight] = set()
+    left = [flight]
+    while left:
+        one = left.pop()
+        if one in led:
+            return True
+        if one not in seen:
+            seen.add(one)
+            left += one.awaits
+    return False
+
+
+def _settle(ended: Iterable[Flight]) -> None:
+    """Wake who waits. Not under the lock: a waiter that holds its future's own may be losing a record just now."""
+    for flight in ended:
         flight.unwatch()
         flight.landed.set_result(None)
-
-
-class FailureWatch(CustomLogger):
-    """Sees the calls that fail, of which LiteLLM tells its callbacks and not its cache.
-
-    Args:
-        flights: Whose calls land so.
-    """
-
-    def __init__(self, flights: Flights) -> None:
-        super().__init__()
-        self._flights = weakref.ref(flights)  # LiteLLM keeps its callbacks for ever
-
-    def log_failure_event(self, kwargs: Mapping[str, Any], *_about: Any) -> None:
-        """Land a sync call."""
-        flights = self._flights()
-        if flights is not None:
-            flights.land(kwargs.get("litellm_call_id"))
-
-    async def async_log_failure_event(self, kwargs: Mapping[str, Any], *_about: Any) -> None:
-        """Land an async call."""
-        self.log_failure_event(kwargs)
 
 
 def _watched(record: object, lost: Callable[..., None]) -> Callable[[], None]:

@@ -132,6 +132,12 @@ class Tickets:
             ticket = self._open.pop((_call(arguments), endpoint), None)
         return ticket if ticket is not None and (subject is None or subject is ticket.subject) else None
 
+    def drop(self, call: object) -> None:
+        """Forget the tickets of a call that failed, with the messages that they keep alive."""
+        with self._lock:
+            for left in [left for left in self._open if left[0][0] == call]:
+                del self._open[left]
+
 
 class LastServed(threading.local):
     """The ticket of this thread's last hit: LiteLLM asks for a hit's key once more, to show it."""
