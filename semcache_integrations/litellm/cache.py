@@ -270,7 +270,8 @@ class LiteLLMSemanticCache(Cache):
     def _land(self, endpoint: Endpoint | None, arguments: Mapping[str, Any]) -> None:
         """Let go who waits for this call; with a stream, all ends that was nested around it."""
         ended = None if arguments.get("stream") is True else endpoint
-        self._flights.land(arguments.get("litellm_call_id"), ended)
+        with self._troubles.going_on("write"):
+            self._flights.land(arguments.get("litellm_call_id"), ended)
 
     def failed(self, call: Hashable) -> None:
         """Hear from LiteLLM that a call has failed, and forget what was kept for its write."""

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import weakref
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
+from concurrent.futures import thread as pools
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
@@ -29,18 +31,25 @@ class Flight:
         endpoint: Which of the calls is meant that LiteLLM nests under that id.
         landed: Done when it is over.
         awaits: What the context that leads it waits for meanwhile.
+        thread: Where it began.
+        in_task: Whether a task leads it.
         unwatch: Ends the watch over it.
     """
 
-    __slots__ = ("__weakref__", "awaits", "call", "endpoint", "landed", "thread", "unwatch")
+    __slots__ = ("__weakref__", "awaits", "call", "endpoint", "in_task", "landed", "thread", "unwatch")
 
     def __init__(self, call: Hashable, endpoint: object) -> None:
         self.call, self.endpoint = call, endpoint
         self.landed: Future[None] = Future()
         self.awaits: list[Flight] = []
         self.thread = threading.get_ident()
+        self.in_task = _task() is not None
         self.unwatch: Callable[[], object] = bool  # nothing to end yet
 
+
+_LOOK_S = 0.1
+_QUEUES: Mapping[threading.Thread, Any] = getattr(pools, "_threads_queues", {})
+"""What each worker of a pool has still to do; the standard library keeps it to itself."""
 
 _led: ContextVar[frozenset[Flight]] = ContextVar("semcache_litellm_led", default=frozenset())
 """The flights that the calls of this context lead: what they cause must not wait for them."""
@@ -66,7 +75,7 @@ class Flights:
             return False
         with self._waiting(flight) as free:
             if free:
-                wait([flight.landed], self._patience_s)
+                _wait(flight, self._patience_s)
         return free
 
     async def await_(self, key: Hashable, endpoint: object, arguments: Mapping[str, Any]) -> bool:
@@ -95,8 +104,10 @@ class Flights:
             flight = self._flights.get(key)
             if flight is not None:
                 return flight
+            self._keys.setdefault(call, []).append(
+                key
+            )  # first: nobody could land what has an id without a hash
             flight = self._flights[key] = Flight(call, endpoint)
-            self._keys.setdefault(call, []).append(key)
         _led.set(frozenset({flight, *(one for one in _led.get() if not one.landed.done())}))
         flight.unwatch = _watched(arguments.get("litellm_logging_obj"), partial(self._lose, key, flight))
         return None
@@ -143,6 +154,21 @@ def _is_held_up(flight: Flight, led: Collection[Flight]) -> bool:
             seen.add(one)
             left += one.awaits
     return False
+
+
+def _wait(flight: Flight, patience_s: float) -> None:
+    """Wait in a thread. A worker of a pool gives up for what stands in its queue: it may be what it waits for.
+
+    `acompletion` begins in the default executor of its loop, as does every look-up of a host's name.
+    """
+    queue = _QUEUES.get(threading.current_thread()) if flight.in_task else None
+    give_up = time.monotonic() + patience_s
+    left = patience_s
+    while left > 0:
+        wait([flight.landed], left if queue is None else min(left, _LOOK_S))
+        if flight.landed.done() or not (queue is None or queue.empty()):
+            return
+        left = give_up - time.monotonic()
 
 
 def _settle(ended: Iterable[Flight]) -> None:
