@@ -121,13 +121,15 @@ class LiteLLMSemanticCache(Cache):
         return key if isinstance(key, Ticket) else self._new_ticket(endpoint, arguments)
 
     def _new_ticket(self, endpoint: Endpoint | None, arguments: Mapping[str, Any]) -> Ticket:
+        subject = None if endpoint is None else arguments.get(endpoint.subject)
         if endpoint is not None and self._is_ours(arguments):
             with self._troubles.going_on("key"):
                 asked = {**arguments, **ambient(arguments)}
                 request = endpoint.request(asked, tenant=self._tenant, secret=self._secret)
-                subject = arguments.get(endpoint.subject)
                 return Ticket.of(request, arguments, self.engine.entry_id, subject)
-        return Ticket.of(None, arguments, self.engine.entry_id)
+        return Ticket.of(
+            None, arguments, self.engine.entry_id, subject
+        )  # its write shall know of the refusal
 
     def _is_ours(self, arguments: Mapping[str, Any]) -> bool:
         return arguments.get("caching") is not False and self._takes_part(arguments)

@@ -75,9 +75,9 @@ FUNCTIONS: Final[Mapping[str, Endpoint]] = {
 _BY_SUBJECT: Final = {
     "messages": CHAT,
     "input": EMBEDDING,  # before `prompt`, which names a template where it stands beside an input
+    "file": TRANSCRIPTION,  # before `prompt`, which helps with the names in a recording
     "prompt": TEXT,
     "documents": RERANK,
-    "file": TRANSCRIPTION,
 }
 
 
