@@ -9,6 +9,7 @@ upstream itself if nothing was kept. Nobody takes turns: calls whose answers can
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 import weakref
@@ -67,6 +68,7 @@ class Flights:
         self._flights: dict[Hashable, Flight] = {}
         self._keys: dict[Hashable, list[Hashable]] = {}
         self._lock = threading.RLock()  # a record may be dropped, and its flight land, at any time
+        _ALL.add(self)
 
     def wait(self, key: Hashable, endpoint: object, arguments: Mapping[str, Any]) -> bool:
         """Wait for an equal call of another thread, or lead. Returns whether it waited, and should look again."""
@@ -94,6 +96,11 @@ class Flights:
             led = [(key, self._flights[key]) for key in list(self._keys.get(call, ()))]
             ended = [one for key, one in led if endpoint in (None, one.endpoint) and self._remove(key, one)]
         _settle(ended)
+
+    def leave_behind(self) -> None:
+        """Forget all calls, in a forked process: who leads them has stayed in the parent, with the lock maybe."""
+        self._lock = threading.RLock()
+        self._flights, self._keys = {}, {}
 
     def _join(self, key: Hashable, endpoint: object, arguments: Mapping[str, Any]) -> Flight | None:
         """Return the equal call that is upstream, or None: lead from here on."""
@@ -202,3 +209,15 @@ def _task() -> asyncio.Task[Any] | None:
         return asyncio.current_task()
     except RuntimeError:  # no loop runs here
         return None
+
+
+_ALL: weakref.WeakSet[Flights] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for flights in list(_ALL):
+        flights.leave_behind()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=_forked)

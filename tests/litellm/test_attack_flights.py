@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -235,6 +236,26 @@ async def test_threads_that_wait_leave_their_executor_to_the_one_they_wait_for(f
         for flight in list(flying._flights._flights.values()):
             flying._flights.land(flight.call)
         await asyncio.gather(leader, *followers, *busy)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no forks")
+def test_a_forked_process_waits_for_nobody_who_stayed_behind(flying):
+    """The thread that leads is not in the child, so nothing there would ever land."""
+    flights, led = flying._flights, threading.Event()
+
+    def lead():
+        flights.wait("a question", None, {"litellm_call_id": "1"})
+        led.set()
+
+    leader = threading.Thread(target=lead)
+    leader.start()
+    assert led.wait(10)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if flights.wait("a question", None, {"litellm_call_id": "2"}) is False else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    leader.join()
+    assert airborne(flying) == 1
 
 
 # -- attacks that held -------------------------------------------------------------------------------
