@@ -10,39 +10,33 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 from litellm.caching.base_cache import BaseCache
 from litellm.caching.caching import Cache, CacheMode
 from litellm.types.caching import LiteLLMCacheType
 
 from semcache_integrations.cache import SemanticCache, shared_or_new
-from semcache_integrations.context import Holding, Surroundings, tenant_name
+from semcache_integrations.context import Holding, tenant_name
 from semcache_integrations.core.errors import ConfigurationError
-from semcache_integrations.core.models import CacheRequest, Hit, Lookup, Miss
+from semcache_integrations.core.models import Hit, Lookup, Miss
 from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.litellm.ambient import ambient
-from semcache_integrations.litellm.endpoints import CALL_TYPES, Endpoint, looking, writing
+from semcache_integrations.litellm.endpoints import CALL_TYPES, CHANGEABLE, Endpoint, looking, writing
 from semcache_integrations.litellm.exact import ExactTier
-from semcache_integrations.litellm.flights import Flights, see_failures
+from semcache_integrations.litellm.flights import Flights
 from semcache_integrations.litellm.noting import note
 from semcache_integrations.litellm.requests import ONE_INPUT
 from semcache_integrations.litellm.stream import Wanted, mark
-from semcache_integrations.litellm.ticket import LastServed, Ticket, Tickets, is_subsequence, unchanged
+from semcache_integrations.litellm.ticket import LastServed, Ticket, is_subsequence
 from semcache_integrations.litellm.versions import note_hit
+from semcache_integrations.litellm.watch import WATCH
 from semcache_integrations.litellm.wishes import replay_of
+from semcache_integrations.litellm.writes import Writes
 from semcache_integrations.troubles import Troubles
 
 log = logging.getLogger("semcache_integrations.litellm")
-
-
-class _Order(NamedTuple):
-    """An answer to keep, and the request and the surroundings that it belongs to."""
-
-    request: CacheRequest
-    payload: str
-    said: Surroundings
 
 
 class LiteLLMSemanticCache(Cache):
@@ -92,11 +86,11 @@ class LiteLLMSemanticCache(Cache):
         self.cache = ExactTier(self.engine)
         self._owns_engine = cache is None
         self._troubles = Troubles(log)
-        self._tickets = Tickets()
+        self._writes = Writes(self._new_ticket, self._is_ours)
         self._served = LastServed()
         secret = self.engine.config.secret
         self._secret = secret.get_secret_value().encode() if secret else b""
-        see_failures(self._flights)
+        WATCH.tell(self)
 
     @property
     def troubles(self) -> Counter[str]:
@@ -116,13 +110,15 @@ class LiteLLMSemanticCache(Cache):
         return key if isinstance(key, Ticket) else self._new_ticket(endpoint, arguments)
 
     def _new_ticket(self, endpoint: Endpoint | None, arguments: Mapping[str, Any]) -> Ticket:
+        subject = None if endpoint is None else arguments.get(endpoint.subject)
         if endpoint is not None and self._is_ours(arguments):
             with self._troubles.going_on("key"):
                 asked = {**arguments, **ambient(arguments)}
                 request = endpoint.request(asked, tenant=self._tenant, secret=self._secret)
-                subject = arguments.get(endpoint.subject)
                 return Ticket.of(request, arguments, self.engine.entry_id, subject)
-        return Ticket.of(None, arguments, self.engine.entry_id)
+        return Ticket.of(
+            None, arguments, self.engine.entry_id, subject
+        )  # its write shall know of the refusal
 
     def _is_ours(self, arguments: Mapping[str, Any]) -> bool:
         return arguments.get("caching") is not False and self._takes_part(arguments)
@@ -179,7 +175,8 @@ class LiteLLMSemanticCache(Cache):
             answer = endpoint.present(found.payload, self._wanted(arguments))
         note(arguments, Miss("store_error", found.similarity) if found and answer is None else found, age_s)
         if answer is None or not isinstance(found, Hit):
-            self._tickets.leave(ticket, arguments, endpoint)
+            self._writes.await_answer(ticket, endpoint, arguments)
+            WATCH.stay(for_answers=endpoint in CHANGEABLE)
             return None
         note_hit(arguments.get("litellm_logging_obj"))
         self._served.set(ticket, arguments)
@@ -204,7 +201,7 @@ class LiteLLMSemanticCache(Cache):
         endpoint = None
         with self._troubles.going_on("write"):
             endpoint = writing(result, kwargs)
-            order = self._order(result, endpoint, kwargs, later=False)
+            order = self._writes.order(result, endpoint, kwargs, later=False)
             if order is not None:
                 with Holding(order.said):
                     self.engine.store(order.request, order.payload)
@@ -220,7 +217,7 @@ class LiteLLMSemanticCache(Cache):
         endpoint = None
         with self._troubles.going_on("write"):
             endpoint = writing(result, kwargs)
-            order = self._order(result, endpoint, kwargs, later=True)
+            order = self._writes.order(result, endpoint, kwargs, later=True)
             if order is not None:
                 with Holding(order.said):
                     await self.engine.astore(order.request, order.payload)
@@ -234,36 +231,21 @@ class LiteLLMSemanticCache(Cache):
         if is_subsequence(kwargs.get("input"), asked):
             await super().async_add_cache_pipeline(result, dynamic_cache_object, **kwargs)
 
-    def _order(
-        self, result: object, endpoint: Endpoint | None, arguments: Mapping[str, Any], *, later: bool
-    ) -> _Order | None:
-        """Return what is to be kept, or None.
-
-        Args:
-            result: The answer.
-            endpoint: What it is an answer of.
-            arguments: Of the call.
-            later: Whether the caller has had its answer already, and may have changed its arguments.
-        """
-        if endpoint is None:
-            return None
-        ticket = self._tickets.take(arguments, endpoint, arguments.get(endpoint.subject))
-        if (arguments.get("cache") or {}).get("no-store") is True or not self._is_ours(arguments):
-            return None
-        if ticket is None and (not later or unchanged(arguments, endpoint.subject)):
-            ticket = self._ticket(endpoint, arguments)
-        if ticket is None or ticket.request is None:
-            return None
-        streamed = ticket.turns if arguments.get("stream") is True else None
-        if streamed is not None and ((arguments.get("n") or 1) != 1 or ticket.asks_many):
-            return None  # LiteLLM has merged the choices into one
-        payload = endpoint.pack(result, model=ticket.request.model, streamed=streamed)
-        return None if payload is None else _Order(ticket.request, payload, ticket.said)
-
     def _land(self, endpoint: Endpoint | None, arguments: Mapping[str, Any]) -> None:
         """Let go who waits for this call; with a stream, all ends that was nested around it."""
         ended = None if arguments.get("stream") is True else endpoint
-        self._flights.land(arguments.get("litellm_call_id"), ended)
+        with self._troubles.going_on("write"):
+            self._flights.land(arguments.get("litellm_call_id"), ended)
+
+    def failed(self, call: Hashable) -> None:
+        """Hear from LiteLLM that a call has failed, and forget what was kept for its write."""
+        self._flights.land(call)
+        self._writes.give_up(call)
+
+    def answered(self, arguments: Mapping[str, Any], answer: object) -> None:
+        """Hear from LiteLLM what an async call was answered, before its caller has it."""
+        with self._troubles.going_on("write"):
+            self._writes.note_answer(answer, arguments)
 
     # -- life -------------------------------------------------------------------------------------
 

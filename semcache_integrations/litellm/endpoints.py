@@ -75,12 +75,15 @@ FUNCTIONS: Final[Mapping[str, Endpoint]] = {
 CALL_TYPES: Final[list[Any]] = list(FUNCTIONS)
 """Their names; every other endpoint passes by, uncached. Any: LiteLLM lists them as literals."""
 
+CHANGEABLE: Final = (TEXT, MESSAGES)
+"""Of these LiteLLM hands over to an async write the very object that the caller has by then."""
+
 _BY_SUBJECT: Final = {
     "messages": CHAT,
     "input": EMBEDDING,  # before `prompt`, which names a template where it stands beside an input
+    "file": TRANSCRIPTION,  # before `prompt`, which helps with the names in a recording
     "prompt": TEXT,
     "documents": RERANK,
-    "file": TRANSCRIPTION,
 }
 
 

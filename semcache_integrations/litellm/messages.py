@@ -16,6 +16,8 @@ from semcache_integrations.litellm.versions import CACHED_MESSAGES, MESSAGE_EVEN
 from semcache_integrations.wire import anthropic as wire
 from semcache_integrations.wire import sse
 
+_METADATA = "_hidden_params"  # the Router writes it into the message
+
 
 class ReplayedMessages(Paced, CACHED_MESSAGES):  # type: ignore[misc]  # not every LiteLLM has it
     """Replays a message. It is a subclass of LiteLLM's own replay because LiteLLM asks for one.
@@ -47,7 +49,9 @@ def pack(answer: object, *, model: str = "", streamed: Sequence[Any] | None = No
     body = body_of(answer)
     if body is not None and MESSAGE_EVENTS in body:
         body = _assembled(body[MESSAGE_EVENTS])
-    return sealed(body) if body is not None and wire.is_complete(body) else None
+    if body is None or not wire.is_complete(body):
+        return None
+    return sealed({name: value for name, value in body.items() if name != _METADATA})
 
 
 def present(payload: str, wanted: Wanted) -> Mapping[str, Any] | ReplayedMessages | None:

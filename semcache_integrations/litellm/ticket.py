@@ -29,13 +29,15 @@ class Ticket(str):
         request: What was asked, or None if it must not be cached.
         said: What held around the call.
         subject: The very object that the call asks with (its `messages`, its `input`…), by which its write is recognised.
+        answer: The payload of the answer before its caller had it, where that is known.
         metadata: The metadata of the call by name: some look-ups of LiteLLM's are given the key alone.
     """
 
-    __slots__ = ("_keeps_nothing", "_length", "metadata", "request", "said", "subject")
+    __slots__ = ("_keeps_nothing", "_length", "answer", "metadata", "request", "said", "subject")
     request: CacheRequest | None
     said: Surroundings
     subject: object
+    answer: str | None
     metadata: Mapping[str, object]
     _length: int
     _keeps_nothing: bool
@@ -62,6 +64,7 @@ class Ticket(str):
         said = surroundings.get()
         name = f"uncached-{uuid.uuid4().hex}" if request is None else entry_id(request)
         ticket = cls(name)
+        ticket.answer = None
         ticket.request, ticket.said, ticket.subject = request, said, subject
         ticket.metadata = {key: arguments[key] for key in _METADATA if key in arguments}
         cache = arguments.get("cache")
@@ -118,6 +121,11 @@ class Tickets:
             if len(self._open) > self._most:
                 self._open.popitem(last=False)
 
+    def look(self, arguments: Mapping[str, object], endpoint: object) -> Ticket | None:
+        """Return the ticket of the call with these arguments, and keep it."""
+        with self._lock:
+            return self._open.get((_call(arguments), endpoint))
+
     def take(
         self, arguments: Mapping[str, object], endpoint: object = None, subject: object = None
     ) -> Ticket | None:
@@ -131,6 +139,12 @@ class Tickets:
         with self._lock:
             ticket = self._open.pop((_call(arguments), endpoint), None)
         return ticket if ticket is not None and (subject is None or subject is ticket.subject) else None
+
+    def drop(self, call: object) -> None:
+        """Forget the tickets of a call that failed, with the messages that they keep alive."""
+        with self._lock:
+            for left in [left for left in self._open if left[0][0] == call]:
+                del self._open[left]
 
 
 class LastServed(threading.local):

@@ -114,7 +114,7 @@ class Upstream:
                 return
 
             def do_POST(self):
-                sent = self.sent()
+                sent = sent_by(self)
                 is_json = self.headers["content-type"].startswith("application/json")
                 body = json.loads(sent) if is_json else {"sent": sent}
                 number = upstream.answer(self.path, body)
@@ -123,15 +123,6 @@ class Upstream:
                     self.stream(reply)
                 else:
                     self.reply(reply)
-
-            def sent(self):
-                if "content-length" in self.headers:
-                    return self.rfile.read(int(self.headers["content-length"]))
-                parts = []
-                while size := int(self.rfile.readline(), 16):
-                    parts.append(self.rfile.read(size))
-                    self.rfile.readline()
-                return b"".join(parts)
 
             def reply(self, body):
                 data = json.dumps(body).encode()
@@ -157,6 +148,18 @@ class Upstream:
                 self.wfile.write(b"0\r\n\r\n")
 
         return Handler
+
+
+def sent_by(handler):
+    """Return the body of a request, sent whole or in chunks."""
+    if "content-length" in handler.headers:
+        return handler.rfile.read(int(handler.headers["content-length"]))
+    parts = []
+    while size := int(handler.rfile.readline(), 16):
+        parts.append(handler.rfile.read(size))
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return b"".join(parts)
 
 
 def chat(body, number):
