@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # LangChain and LiteLLM as old as pyproject.toml allows, in an environment of their own.
 OLDEST := .venv-oldest
 OLDEST_CORE = $(shell sed -n 's/^langchain = \["langchain-core>=\([0-9.]*\),.*/\1/p' pyproject.toml)
-OLDEST_LITELLM = $(shell sed -n 's/^litellm = \["litellm>=\([0-9.]*\)".*/\1/p' pyproject.toml).0
+OLDEST_LITELLM = $(shell sed -n 's/^litellm = \["litellm>=\([0-9.]*\)".*/\1/p' pyproject.toml)
 
 .PHONY: help demo test check lint types layers unit oldest bench clean
 

@@ -52,7 +52,7 @@ def test_a_file_that_was_refused_at_the_look_up_is_not_kept_once_it_has_been_rea
 
 
 @pytest.mark.parametrize("kind", ["chat", "responses", "messages", "text"])
-async def test_an_answer_that_its_caller_changes_at_once_is_kept_as_it_came(cache, provider, kind):
+async def test_what_a_caller_makes_of_its_answer_at_once_reaches_nobody_else(cache, provider, kind):
     kind = KINDS[kind]
     first, answer = await kind.call("async", QUESTION, provider)
     if kind.name == "messages":
