@@ -8,6 +8,8 @@ that of a user's call.
 from __future__ import annotations
 
 try:
+    import httpx_sse  # noqa: F401 - asked for here once, so that the error names the extra
+
     from semcache_integrations.litellm.versions import import_what_hits_need
 
     import_what_hits_need()

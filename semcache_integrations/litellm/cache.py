@@ -116,9 +116,8 @@ class LiteLLMSemanticCache(Cache):
                 asked = {**arguments, **ambient(arguments)}
                 request = endpoint.request(asked, tenant=self._tenant, secret=self._secret)
                 return Ticket.of(request, arguments, self.engine.entry_id, subject)
-        return Ticket.of(
-            None, arguments, self.engine.entry_id, subject
-        )  # its write shall know of the refusal
+        # so that its write knows of the refusal, and does not try anew
+        return Ticket.of(None, arguments, self.engine.entry_id, subject)
 
     def _is_ours(self, arguments: Mapping[str, Any]) -> bool:
         return arguments.get("caching") is not False and self._takes_part(arguments)
@@ -170,9 +169,9 @@ class LiteLLMSemanticCache(Cache):
         self, found: Lookup | None, ticket: Ticket, endpoint: Endpoint | None, arguments: Mapping[str, Any]
     ) -> Any:
         age_s = self.engine.age_s(found.entry) if found else 0.0
-        answer = None
-        if endpoint is not None and found:
-            answer = endpoint.present(found.payload, self._wanted(arguments))
+        answer, wanted = None, self._wanted(arguments)
+        if endpoint is not None and found and not (wanted.stream and wanted.logging_obj is None):
+            answer = endpoint.present(found.payload, wanted)
         note(arguments, Miss("store_error", found.similarity) if found and answer is None else found, age_s)
         if answer is None or not isinstance(found, Hit):
             self._writes.await_answer(ticket, endpoint, arguments)

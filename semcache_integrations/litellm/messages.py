@@ -38,13 +38,11 @@ class ReplayedMessages(Paced, CACHED_MESSAGES):  # type: ignore[misc]  # not eve
         log_in_task(self.litellm_logging_obj, self._message)
 
 
-def pack(answer: object, *, model: str = "", streamed: Sequence[Any] | None = None) -> str | None:  # noqa: ARG001 - as every packer is called
+def pack(answer: object, **_about: Any) -> str | None:  # Any: what other packers need
     """Return the payload of a complete message, or None for one that must not be kept.
 
     Args:
         answer: The message, or the events of a stream as LiteLLM collected them.
-        model: The model that was asked.
-        streamed: The messages that were asked, if it was a stream.
     """
     body = body_of(answer)
     if body is not None and MESSAGE_EVENTS in body:

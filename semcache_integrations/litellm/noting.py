@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from semcache_integrations.core.models import Lookup, Miss
+from semcache_integrations.troubles import Troubles
 
 NOTE: Final = "semcache"
 """The key of the note in `litellm_metadata`, or in `metadata` where a call has no such argument."""
 
-_log = logging.getLogger("semcache_integrations.litellm")
+_troubles = Troubles(logging.getLogger("semcache_integrations.litellm"))
 
 
 class Note(dict[str, Any]):  # Any: texts and numbers, by name
@@ -33,7 +34,7 @@ def note(
         age_s: Seconds since the answer that was found was stored.
         one_of_many: Whether the call makes several look-ups: it is a hit if all of them are.
     """
-    try:
+    with _troubles.going_on("note"):
         metadata = _place(arguments)
         if metadata is None:
             return
@@ -41,12 +42,9 @@ def note(
         if one_of_many and isinstance(known, Note) and known["status"] != "hit":
             return
         metadata[NOTE] = _described(found, age_s)
-        if isinstance(
-            arguments.get("metadata"), dict
-        ):  # the proxy makes its x-litellm-semantic-similarity of it
-            metadata["semantic-similarity"] = (found.similarity if found is not None else None) or 0.0
-    except Exception as error:  # noqa: BLE001 - a caller's own mapping may do anything, and a note is worth no call
-        _log.debug("not noted: %s", type(error).__name__)
+        own = arguments.get("metadata")
+        if isinstance(own, dict):  # the proxy makes its x-litellm-semantic-similarity of it
+            own["semantic-similarity"] = (found.similarity if found is not None else None) or 0.0
 
 
 def noted(arguments: Mapping[str, object]) -> Note | None:

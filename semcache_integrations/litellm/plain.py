@@ -5,7 +5,7 @@ The law: an answer that holds nothing is not kept, and LiteLLM's own conversion 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from litellm.litellm_core_utils.llm_response_utils.convert_dict_to_response import (
@@ -23,7 +23,7 @@ Presenter = Callable[[str, Wanted], Any]
 def packer(holds: str) -> Packer:
     """Return what packs the answers whose content is the field `holds`."""
 
-    def pack(answer: object, *, model: str = "", streamed: Sequence[Any] | None = None) -> str | None:  # noqa: ARG001 - as every packer is called
+    def pack(answer: object, *, streamed: object = None, **_about: Any) -> str | None:
         body = body_of(answer)
         return sealed(body) if body is not None and body.get(holds) and streamed is None else None
 

@@ -6,7 +6,7 @@ function call in it, and the provider knows them under these ids alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from litellm.llms.openai.responses.transformation import OpenAIResponsesAPIConfig
@@ -42,7 +42,7 @@ class ReplayedResponses(Paced, CACHED_RESPONSES):  # type: ignore[misc]  # not e
         return False  # LiteLLM asks `"detail" in answer`, which would read the whole stream
 
 
-def pack(answer: object, *, model: str = "", streamed: Sequence[Any] | None = None) -> str | None:  # noqa: ARG001 - as every packer is called
+def pack(answer: object, **_about: Any) -> str | None:  # Any: what other packers need
     """Return the payload of a complete response, or None for one that must not be kept."""
     body = body_of(answer)
     return sealed(body) if body is not None and wire.is_complete(body) else None

@@ -2,7 +2,8 @@
 
 The law: only a stream that the provider finished is kept. From 1.110 on LiteLLM itself fails on one that
 ends without a finish reason. Before, it gave such a stream the reason `stop` all the same; but it counted
-its tokens itself, while a finished one carried the provider's counts, or zeros (measured on 1.106-1.108).
+its tokens itself, while a finished one carried the provider's counts, or zeros (measured on 1.106-1.108). 1.80
+counts the tokens of every stream itself; there `versions` hands over the provider's own reason.
 """
 
 from __future__ import annotations

@@ -279,3 +279,19 @@ RESPONSE = {
         "total_tokens": 357,
     },
 }
+
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
+REASONING = {"type": "reasoning", "id": "rs_1", "summary": []}
+
+
+def message_of(*parts, **fields):
+    head = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+    return {**head, "content": list(parts), **fields}
+
+
+def text(said="Paris."):
+    return {"type": "output_text", "text": said, "annotations": []}
+
+
+def response_of(*items, **fields):
+    return {**RESPONSE, "output": list(items), **fields}

@@ -22,6 +22,7 @@ from semcache_integrations import SemanticCache
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.litellm import LiteLLMSemanticCache
 from semcache_integrations.protocols import Embedder
+from semcache_integrations.testing import FakeUpstream
 
 USAGE = {
     "prompt_tokens": 11,
@@ -363,3 +364,10 @@ def cache(engine, monkeypatch):
 def target(upstream):
     """The arguments that send a chat call to the upstream."""
     return {"model": "openai/gpt-4o-mini", "api_base": upstream.url, "api_key": "sk-test"}
+
+
+@pytest.fixture
+def provider():
+    """One for each test: LiteLLM keeps clients by address, and an async one dies with its test's loop."""
+    with FakeUpstream() as running:
+        yield running

@@ -15,16 +15,8 @@ from litellm.types.utils import TranscriptionResponse
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.litellm import requests
 from semcache_integrations.litellm.endpoints import FUNCTIONS, writing
-from semcache_integrations.testing import FakeUpstream
 
 QUESTION = "What is the capital of France?"
-
-
-@pytest.fixture
-def provider():
-    """One for each test: LiteLLM keeps clients by address, and an async one dies with its test's loop."""
-    with FakeUpstream() as running:
-        yield running
 
 
 def recording(file, number, **more):

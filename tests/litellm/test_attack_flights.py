@@ -16,17 +16,9 @@ from doubles.litellm_calls import KINDS, messages
 from doubles.litellm_writes import written
 
 from semcache_integrations.litellm import LiteLLMSemanticCache
-from semcache_integrations.testing import FakeUpstream
 
 PATIENCE_S = 4.0
 """What a waiter waits that nobody lets go: long beside a call, so that the order of events shows it."""
-
-
-@pytest.fixture
-def provider():
-    """One for each test: LiteLLM keeps clients by address, and an async one dies with its test's loop."""
-    with FakeUpstream() as running:
-        yield running
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from doubles.litellm_calls import KINDS
 from doubles.litellm_witness import Witness
 from doubles.litellm_writes import written
 
-from semcache_integrations.testing import FakeUpstream
-
 QUESTION = "What is the capital of France?"
 REWORDED = "the capital of France is what"
 TOOL = {"type": "function", "name": "look_up", "parameters": {"type": "object", "properties": {}}}
@@ -23,13 +21,6 @@ def each_way():
 
 def each_kind():
     return [pytest.param(kind, id=kind.name) for kind in KINDS.values()]
-
-
-@pytest.fixture
-def provider():
-    """One for each test: LiteLLM keeps clients by address, and an async one dies with its test's loop."""
-    with FakeUpstream() as running:
-        yield running
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ async def test_a_stream_without_litellms_logging_object_is_a_miss(cache, target,
 
 
 @pytest.mark.skipif(not HITS_NEED_MORE, reason="LiteLLM 1.80 imports nothing of its proxy on a hit")
-@pytest.mark.parametrize("missing", ["fastapi", "soundfile"])
+@pytest.mark.parametrize("missing", ["fastapi", "soundfile", "httpx_sse"])
 def test_a_missing_package_is_named_when_the_adapter_is_imported_not_on_a_hit(missing):
     program = f"import sys; sys.modules[{missing!r}] = None; import semcache_integrations.litellm"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

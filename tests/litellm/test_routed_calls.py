@@ -7,15 +7,7 @@ import pytest
 from doubles.litellm_calls import KINDS, messages
 from doubles.litellm_writes import written
 
-from semcache_integrations.testing import FakeUpstream
-
 QUESTION = "What is the capital of France?"
-
-
-@pytest.fixture
-def provider():
-    with FakeUpstream() as running:
-        yield running
 
 
 @pytest.fixture

@@ -8,14 +8,19 @@ from collections import defaultdict
 import pytest
 from doubles.wire_bodies import (
     ANNOTATION,
+    CALL,
+    REASONING,
     RESPONSE,
     SEARCH,
     anything,
     known_items,
+    message_of,
     one_of_keys,
     replays,
+    response_of,
     responses,
     sdk_models,
+    text,
 )
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -38,21 +43,6 @@ DELTAS = {
     "response.function_call_arguments.delta": "arguments",
     "response.custom_tool_call_input.delta": "input",
 }
-CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
-REASONING = {"type": "reasoning", "id": "rs_1", "summary": []}
-
-
-def message_of(*parts, **fields):
-    head = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
-    return {**head, "content": list(parts), **fields}
-
-
-def text(said="Paris."):
-    return {"type": "output_text", "text": said, "annotations": []}
-
-
-def response_of(*items, **fields):
-    return {**RESPONSE, "output": list(items), **fields}
 
 
 def place(event):

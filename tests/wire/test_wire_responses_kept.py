@@ -7,12 +7,17 @@ import copy
 
 import pytest
 from doubles.wire_bodies import (
+    CALL,
+    REASONING,
     RESPONSE,
     SEARCH,
     anything,
+    message_of,
     one_of_keys,
+    response_of,
     responses,
     said,
+    text,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,23 +30,6 @@ KEYS = (
     "type", "output", "status", "error", "incomplete_details", "content", "text", "id", "call_id", "name",
     "arguments", "input", "response", "refusal", "summary",
 )  # fmt: skip
-CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
-REASONING = {"type": "reasoning", "id": "rs_1", "summary": []}
-
-
-def message_of(*parts, **fields):
-    head = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
-    return {**head, "content": list(parts), **fields}
-
-
-def text(said="Paris."):
-    return {"type": "output_text", "text": said, "annotations": []}
-
-
-def response_of(*items, **fields):
-    return {**RESPONSE, "output": list(items), **fields}
-
-
 # ---- which responses are kept, and how they are compared
 
 
