@@ -16,7 +16,12 @@ from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.litellm import chat, messages, plain, requests, responses, text
 from semcache_integrations.litellm.envelope import body_of
 from semcache_integrations.litellm.plain import Packer, Presenter
-from semcache_integrations.litellm.versions import handler_of, mixes_vectors_up
+from semcache_integrations.litellm.versions import (
+    CACHES_MESSAGES,
+    CACHES_RESPONSES,
+    handler_of,
+    mixes_vectors_up,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,8 @@ FUNCTIONS: Final[Mapping[str, Endpoint]] = {
     "acompletion": CHAT,
     "text_completion": TEXT,
     "atext_completion": TEXT,
-    "responses": RESPONSES,
-    "aresponses": RESPONSES,
-    "anthropic_messages": MESSAGES,
+    **({"responses": RESPONSES, "aresponses": RESPONSES} if CACHES_RESPONSES else {}),
+    **({"anthropic_messages": MESSAGES} if CACHES_MESSAGES else {}),
     "embedding": EMBEDDING,
     "aembedding": ONE_INPUT,
     "rerank": RERANK,

@@ -58,9 +58,7 @@ def present(payload: str, wanted: Wanted) -> Mapping[str, Any] | ReplayedMessage
     if body is None:
         return None
     message = wire.renamed(body)
-    if not wanted.stream:
-        return message
-    return None if CACHED_MESSAGES is object else ReplayedMessages(message, wanted)
+    return ReplayedMessages(message, wanted) if wanted.stream else message
 
 
 def says(payload: str) -> str:

@@ -136,9 +136,9 @@ def _exact(
 
 
 def _turns(messages: object) -> list[Any]:  # Any: JSON-like, whatever the caller wrote
-    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
+    turns = canonical_form(messages) if isinstance(messages, Sequence) else None
+    if not isinstance(turns, list) or not turns:  # texts and bytes are sequences, too
         raise UnkeyableError("a conversation is a list of messages")
-    turns: list[Any] = canonical_form(messages)
     return turns
 
 

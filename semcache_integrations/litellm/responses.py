@@ -54,9 +54,7 @@ def present(payload: str, wanted: Wanted) -> ResponsesAPIResponse | ReplayedResp
     if body is None:
         return None
     response = ResponsesAPIResponse(**body)
-    if not wanted.stream:
-        return response
-    return None if CACHED_RESPONSES is object else ReplayedResponses(response, body, wanted)
+    return ReplayedResponses(response, body, wanted) if wanted.stream else response
 
 
 def says(payload: str) -> str:

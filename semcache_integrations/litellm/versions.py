@@ -40,12 +40,14 @@ def _found(module: str, name: str) -> Any:
 
 
 CACHED_RESPONSES: Any = _found("litellm.responses.streaming_iterator", "CachedResponsesAPIStreamingIterator")
-"""What replays a response as a stream: missing in 1.80."""
+CACHES_RESPONSES = CACHED_RESPONSES is not object
+"""Whether LiteLLM itself can cache responses, and replay them as streams: 1.80 cannot."""
 
 CACHED_MESSAGES: Any = _found(
     "litellm.llms.anthropic.messages.native.response_cache", "CachedAnthropicMessagesStreamIterator"
 )
-"""What replays an Anthropic message as a stream: missing in 1.80."""
+CACHES_MESSAGES = CACHED_MESSAGES is not object
+"""The same of Anthropic's messages."""
 
 MESSAGE_EVENTS = "litellm_cached_anthropic_sse_events"
 """Under this name LiteLLM hands over the events of an Anthropic stream: `CACHED_STREAM_EVENTS_KEY` where it has one."""

@@ -9,6 +9,8 @@ from typing import Any
 import litellm
 import orjson
 
+from semcache_integrations.litellm.versions import CACHES_MESSAGES, CACHES_RESPONSES
+
 WAYS = ("sync", "async", "sync stream", "async stream")
 
 
@@ -30,6 +32,12 @@ class Kind:
     piece: Callable[[Any], str]
     extra: dict[str, Any] = field(default_factory=dict)
     origin: bool = False
+
+    @property
+    def offered(self):
+        """Whether this LiteLLM can cache it: 1.80 caches no responses and no messages, nor what is bridged to them."""
+        needs = {"responses": CACHES_RESPONSES, "messages": CACHES_MESSAGES}
+        return all(has for word, has in needs.items() if word in self.name)
 
     @property
     def ways(self):

@@ -17,6 +17,7 @@ from zlib import crc32
 
 import litellm
 import pytest
+from doubles.litellm_calls import KINDS, Kind
 
 from semcache_integrations import SemanticCache
 from semcache_integrations.core.replay import Replay
@@ -49,6 +50,15 @@ def pytest_collection_modifyitems(items):
         if item.path.parent == Path(__file__).parent:
             for warning in LITELLMS_OWN:
                 item.add_marker(pytest.mark.filterwarnings(warning))
+            if not all(kind.offered for kind in kinds_of(item)):
+                item.add_marker(pytest.mark.skip(reason="this LiteLLM caches no responses and no messages"))
+
+
+def kinds_of(item):
+    """Return the kinds of calls that a test is about, by its parameters."""
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    named = (KINDS.get(value) if isinstance(value, str) else value for value in values)
+    return [value for value in named if isinstance(value, Kind)]
 
 
 class WordEmbedder(Embedder):

@@ -15,6 +15,7 @@ from litellm.types.utils import TranscriptionResponse
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.litellm import requests
 from semcache_integrations.litellm.endpoints import FUNCTIONS, writing
+from semcache_integrations.litellm.versions import CACHES_RESPONSES
 
 QUESTION = "What is the capital of France?"
 
@@ -66,6 +67,8 @@ async def test_what_a_caller_makes_of_its_answer_at_once_reaches_nobody_else(cac
 @pytest.mark.parametrize("asked", [["one", "two"], [1, 2, 3]], ids=["texts", "tokens"])
 @pytest.mark.parametrize("more", [{}, {"echo": True}, {"best_of": 2}, {"suffix": "end"}, {"n": 2}], ids=str)
 async def test_prompts_of_every_form_meet_only_themselves(cache, provider, asked, more):
+    if isinstance(asked[0], int) and not CACHES_RESPONSES:
+        pytest.skip("LiteLLM 1.80 takes no tokens for a prompt")
     text = KINDS["text"]
     for count, prompt in enumerate((asked, [*asked, asked[0]]), 1):
         given = {"model": text.model, "api_base": provider.url, "api_key": "k", "prompt": prompt, **more}

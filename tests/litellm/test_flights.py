@@ -18,7 +18,7 @@ from semcache_integrations.testing import FakeUpstream
 
 QUESTION = "What is the capital of France?"
 MANY = 12
-NEVER_S = 600.0  # a test that had to wait so long would not pass
+NEVER_S = 60.0  # a test that had to wait so long fails by its own limits
 SHARED = [
     pytest.param(KINDS[name], way, id=f"{name}: {way}")
     for name in ("chat", "text", "responses", "messages", "messages by chat")
@@ -220,7 +220,7 @@ async def test_who_waited_for_a_stream_that_is_left_goes_upstream(patient, chat,
         await anext(stream)
         began.set()
         await leaving.wait()
-        if end == "closed":
+        if end == "closed" and hasattr(stream, "aclose"):  # 1.80's streams cannot be closed
             await stream.aclose()
 
     began, leaving = asyncio.Event(), asyncio.Event()

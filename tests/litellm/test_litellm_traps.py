@@ -14,7 +14,7 @@ from semcache_integrations import SemanticCache
 from semcache_integrations.core.errors import StoreError
 from semcache_integrations.litellm import LiteLLMSemanticCache
 from semcache_integrations.litellm.ticket import Ticket, Tickets
-from semcache_integrations.litellm.versions import HITS_NEED_MORE
+from semcache_integrations.litellm.versions import CACHES_RESPONSES, HITS_NEED_MORE
 from semcache_integrations.protocols import Store
 
 
@@ -213,7 +213,8 @@ async def test_one_input_for_chat_embedding_and_responses_collides_nowhere(cache
         assert litellm.completion(messages=ask("q"), **target).object == "chat.completion"
         assert litellm.embedding(input="q", **target).object == "list"
         assert litellm.responses(input="q", **target).object == "response"
-    assert (upstream.chats, upstream.embeddings, upstream.calls["/v1/responses"]) == (1, 1, 1)
+    assert (upstream.chats, upstream.embeddings) == (1, 1)
+    assert upstream.calls["/v1/responses"] == (1 if CACHES_RESPONSES else 2)
 
 
 @pytest.mark.parametrize("stream", [False, True])

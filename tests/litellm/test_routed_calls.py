@@ -7,6 +7,8 @@ import pytest
 from doubles.litellm_calls import KINDS, messages
 from doubles.litellm_writes import written
 
+from semcache_integrations.litellm.versions import PARTIAL_HITS
+
 QUESTION = "What is the capital of France?"
 
 
@@ -61,6 +63,7 @@ async def test_routed_calls_hit(router, provider, name, method, group, stream):
     assert provider.count == 1
 
 
+@pytest.mark.skipif(not PARTIAL_HITS, reason="LiteLLM 1.80 has no partial hits that could be trusted")
 async def test_routed_embeddings_are_kept_input_by_input(router, provider):
     await router.aembedding("vectors", input=["a", "b"])
     await written()
