@@ -50,6 +50,7 @@ class Flight:
 
 
 _LOOK_S = 0.1
+_GRACE_S = 1.0  # between the end of a task and the last moment at which its write is waited for
 _QUEUES: Mapping[threading.Thread, Any] = getattr(pools, "_threads_queues", {})
 """What each worker of a pool has still to do; the standard library keeps it to itself."""
 
@@ -190,8 +191,15 @@ def _settle(ended: Iterable[Flight]) -> None:
 def _watched(record: object, lost: Callable[..., None]) -> Callable[[], None]:
     """Call `lost` when the task that runs here ends, or LiteLLM's record of its call is dropped; return what ends that."""
     task = _task()
+
+    def ended(over: asyncio.Task[Any]) -> None:
+        if over.cancelled():
+            lost()
+        else:  # a stream that was read to its end is still being put together, and written
+            over.get_loop().call_later(_GRACE_S, lost)
+
     if task is not None:
-        task.add_done_callback(lost)
+        task.add_done_callback(ended)
     finalizer = None
     with suppress(TypeError):  # None, which lives for ever
         finalizer = weakref.finalize(record, lost)
@@ -199,7 +207,7 @@ def _watched(record: object, lost: Callable[..., None]) -> Callable[[], None]:
 
     def unwatch() -> None:
         if task is not None:
-            task.remove_done_callback(lost)
+            task.remove_done_callback(ended)
         if finalizer is not None:
             finalizer.detach()
 

@@ -259,8 +259,12 @@ async def test_twenty_of_all_kinds_make_one_call(flying, provider, way):
     if way.startswith("async"):
         answers = await asyncio.gather(*[chat.call(way, "a question", provider) for _ in range(20)])
     else:
+        together = threading.Barrier(
+            20
+        )  # a thread that asked before would not wait for what it has read itself
 
         def ask(_):
+            together.wait()
             return asyncio.run(chat.call(way, "a question", provider))
 
         with ThreadPoolExecutor(20) as pool:

@@ -327,4 +327,4 @@ async def test_nothing_is_left_of_calls_that_are_over(patient, chat, open_provid
     await written()
     flights = patient._flights
     assert (flights._flights, flights._keys) == ({}, {})
-    assert "_lose" not in repr(task)
+    assert "_watched" not in repr(task)
