@@ -40,7 +40,7 @@ unit: $(READY)
 
 oldest: $(OLDEST)/.ready ## Run the adapters' tests with the oldest langchain-core and litellm that we support
 	@echo "Running tests/langchain and tests/litellm with langchain-core $(OLDEST_CORE) and litellm $(OLDEST_LITELLM), the oldest that pyproject.toml allows…"
-	$(OLDEST)/bin/pytest --numprocesses auto tests/langchain tests/litellm
+	$(OLDEST)/bin/pytest --numprocesses auto tests/langchain tests/litellm --ignore-glob "*_flights.py" # which wait for what 1.80 does not tell
 
 bench: $(READY) ## Time every tier beside its peers, in one run, and print the ratios
 	$(BIN)/pip install --quiet --group bench
