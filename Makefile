@@ -39,8 +39,8 @@ unit: $(READY)
 	$(BIN)/coverage report --fail-under=100 --include='semcache_integrations/core/*'
 
 oldest: $(OLDEST)/.ready ## Run the adapters' tests with the oldest langchain-core and litellm that we support
-	@echo "Running tests/langchain and the call types of tests/litellm with langchain-core $(OLDEST_CORE) and litellm $(OLDEST_LITELLM), the oldest that pyproject.toml allows…"
-	$(OLDEST)/bin/pytest --numprocesses auto tests/langchain $(addprefix tests/litellm/test_,call_types.py routed_calls.py exact_endpoints.py litellm_keys.py litellm_answers.py)
+	@echo "Running tests/langchain and tests/litellm with langchain-core $(OLDEST_CORE) and litellm $(OLDEST_LITELLM), the oldest that pyproject.toml allows…"
+	$(OLDEST)/bin/pytest --numprocesses auto tests/langchain tests/litellm
 
 bench: $(READY) ## Time every tier beside its peers, in one run, and print the ratios
 	$(BIN)/pip install --quiet --group bench

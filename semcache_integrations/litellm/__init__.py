@@ -1,15 +1,13 @@
 """LiteLLM on the semantic cache: `litellm.cache = LiteLLMSemanticCache()`.
 
 On a cache hit LiteLLM imports modules of its proxy, with packages that it does not depend on (fastapi since
-1.102, soundfile in 1.108). They are imported here, so that a missing one is the importer's error and not
-that of a user's call.
+1.102, soundfile in 1.108). They are imported here, as is what a replay needs, so that a missing package is the
+importer's error and not that of a user's call.
 """
 
 from __future__ import annotations
 
 try:
-    import httpx_sse  # noqa: F401 - asked for here once, so that the error names the extra
-
     from semcache_integrations.litellm.versions import import_what_hits_need
 
     import_what_hits_need()

@@ -209,10 +209,11 @@ class LiteLLMSemanticCache(Cache):
     async def async_add_cache(
         self,
         result: object,
-        dynamic_cache_object: BaseCache | None = None,  # noqa: ARG002 - LiteLLM's Redis, never here
+        dynamic_cache_object: BaseCache | None = None,
         **kwargs: Any,
     ) -> None:
         """Async twin of `add_cache`. LiteLLM runs it as a task, after the answer has been handed out."""
+        del dynamic_cache_object  # LiteLLM's own memory before Redis
         endpoint = None
         with self._troubles.going_on("write"):
             endpoint = writing(result, kwargs)

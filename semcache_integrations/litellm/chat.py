@@ -17,8 +17,9 @@ from pydantic import BaseModel, ValidationError
 from semcache_integrations.core.answers import called, register, spoken
 from semcache_integrations.litellm.envelope import body_of, opened, sealed
 from semcache_integrations.litellm.requests import CHAT
-from semcache_integrations.litellm.stream import ReplayStream, Wanted, chunks, new_call_id
+from semcache_integrations.litellm.stream import ReplayStream, Wanted, chunks
 from semcache_integrations.litellm.usage import finished
+from semcache_integrations.wire.reading import new_id
 
 _COMPLETE = frozenset({"stop", "tool_calls", "function_call"})
 _SAYS_SOMETHING = ("content", "tool_calls", "function_call", "audio", "images")
@@ -145,7 +146,7 @@ def _without_history(copy: ModelResponse) -> ModelResponse:
 def _renamed(copy: ModelResponse) -> ModelResponse:
     for choice in copy.choices:
         for call in choice.message.tool_calls or ():
-            call.id = new_call_id()
+            call.id = new_id("call_")  # conversations must not meet the same id twice
     return copy
 
 

@@ -8,9 +8,12 @@ LiteLLM nests share one record, and that names the innermost.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
+
+from litellm.types.rerank import RerankResponse
+from litellm.types.utils import EmbeddingResponse, TranscriptionResponse
 
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.litellm import chat, messages, plain, requests, responses, text
@@ -46,18 +49,21 @@ MESSAGES: Final = Endpoint("messages", requests.messages_request, messages.pack,
 TEXT: Final = Endpoint("prompt", requests.text_request, text.pack, text.present)
 RESPONSES: Final = Endpoint("input", requests.responses_request, responses.pack, responses.present)
 EMBEDDING: Final = Endpoint(
-    "input", requests.embedding_request, plain.packer("data"), plain.present_embedding
-)
-ONE_INPUT: Final = Endpoint(
     "input",
-    partial(requests.embedding_request, one_of_many=True),
+    requests.embedding_request,
     plain.packer("data"),
-    plain.present_embedding,
+    plain.presenter("embedding", EmbeddingResponse),
 )
+ONE_INPUT: Final = replace(EMBEDDING, request=partial(requests.embedding_request, one_of_many=True))
 """One of the inputs of an `aembedding` call; LiteLLM keeps and joins them by itself, through `ExactTier`."""
-RERANK: Final = Endpoint("documents", requests.rerank_request, plain.packer("results"), plain.present_rerank)
+RERANK: Final = Endpoint(
+    "documents", requests.rerank_request, plain.packer("results"), plain.presenter("rerank", RerankResponse)
+)
 TRANSCRIPTION: Final = Endpoint(
-    "file", requests.transcription_request, plain.packer("text"), plain.present_transcription
+    "file",
+    requests.transcription_request,
+    plain.packer("text"),
+    plain.presenter("audio_transcription", TranscriptionResponse),
 )
 
 FUNCTIONS: Final[Mapping[str, Endpoint]] = {

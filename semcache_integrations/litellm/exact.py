@@ -6,18 +6,16 @@ place for its values. That is the `litellm.cache.cache` that it reaches into.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
 from litellm.caching.base_cache import BaseCache
 
 from semcache_integrations.cache import SemanticCache
 from semcache_integrations.core.models import Lookup
+from semcache_integrations.litellm.envelope import opened, sealed
 from semcache_integrations.litellm.noting import note
 from semcache_integrations.litellm.ticket import Ticket
-
-_VERSION = 1
 
 
 class ExactTier(BaseCache):
@@ -46,26 +44,26 @@ class ExactTier(BaseCache):
     def _read(self, found: Lookup, key: Ticket) -> Any:
         age_s = self._engine.age_s(found.entry) if found else 0.0
         note(key.metadata, found, age_s, one_of_many=True)
-        return _value(found)
+        return opened(found.payload) if found else None
 
-    def set_cache(self, key: object, value: object, **_kwargs: Any) -> None:
+    def set_cache(self, key: object, value: Mapping[str, Any], **_kwargs: Any) -> None:
         """Keep a value under `key`."""
         if isinstance(key, Ticket) and key.request is not None:
-            self._engine.store(key.request, _payload(value))
+            self._engine.store(key.request, sealed(value))
 
-    async def async_set_cache(self, key: object, value: object, **_kwargs: Any) -> None:
+    async def async_set_cache(self, key: object, value: Mapping[str, Any], **_kwargs: Any) -> None:
         """Async twin of `set_cache`."""
         if isinstance(key, Ticket) and key.request is not None:
-            await self._engine.astore(key.request, _payload(value))
+            await self._engine.astore(key.request, sealed(value))
 
     async def async_set_cache_pipeline(
-        self, cache_list: Iterable[tuple[object, object]], **kwargs: Any
+        self, cache_list: Iterable[tuple[object, Mapping[str, Any]]], **kwargs: Any
     ) -> None:
         """Keep many values."""
         for key, value in cache_list:
             await self.async_set_cache(key, value, **kwargs)
 
-    async def batch_cache_write(self, key: object, value: object, **kwargs: Any) -> None:
+    async def batch_cache_write(self, key: object, value: Mapping[str, Any], **kwargs: Any) -> None:
         """Keep a value; there is nothing to gain from waiting."""
         await self.async_set_cache(key, value, **kwargs)
 
@@ -75,17 +73,3 @@ class ExactTier(BaseCache):
     async def ping(self) -> bool:
         """Say that the cache is there."""
         return True
-
-
-def _payload(value: object) -> str:
-    return orjson.dumps({"v": _VERSION, "value": value}).decode()
-
-
-def _value(found: Lookup) -> Any:
-    if not found:
-        return None
-    try:
-        envelope = orjson.loads(found.payload)
-        return envelope["value"] if envelope["v"] == _VERSION else None
-    except (ValueError, TypeError, KeyError):
-        return None

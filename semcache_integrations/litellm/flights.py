@@ -195,8 +195,10 @@ def _watched(record: object, lost: Callable[..., None]) -> Callable[[], None]:
     def ended(over: asyncio.Task[Any]) -> None:
         if over.cancelled():
             lost()
-        else:  # a stream that was read to its end is still being put together, and written
-            over.get_loop().call_later(_GRACE_S, lost)
+        else:  # a stream that was read to its end is still being put together, and written; the loop may be gone by then
+            later = threading.Timer(_GRACE_S, lost)
+            later.daemon = True
+            later.start()
 
     if task is not None:
         task.add_done_callback(ended)

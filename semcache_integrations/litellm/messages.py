@@ -1,41 +1,22 @@
-"""Anthropic messages <-> payloads, and their replay as server-sent events.
+"""Anthropic messages <-> payloads.
 
 The law: one entry serves a plain call and a stream, whichever of the two it came from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from semcache_integrations.core.answers import register
 from semcache_integrations.litellm.envelope import body_of, opened, sealed
 from semcache_integrations.litellm.requests import MESSAGES
-from semcache_integrations.litellm.stream import Paced, Wanted, log_in_task
-from semcache_integrations.litellm.versions import CACHED_MESSAGES, MESSAGE_EVENTS
+from semcache_integrations.litellm.stream import Wanted
+from semcache_integrations.litellm.versions import MESSAGE_EVENTS
 from semcache_integrations.wire import anthropic as wire
 from semcache_integrations.wire import sse
 
 _METADATA = "_hidden_params"  # the Router writes it into the message
-
-
-class ReplayedMessages(Paced, CACHED_MESSAGES):  # type: ignore[misc]  # not every LiteLLM has it
-    """Replays a message. It is a subclass of LiteLLM's own replay because LiteLLM asks for one.
-
-    Args:
-        message: What to replay.
-        wanted: How the caller wants it.
-    """
-
-    def __init__(self, message: Mapping[str, Any], wanted: Wanted) -> None:
-        events = (sse.encoded(event).decode() for event in wire.events(message, wanted.replay))
-        super().__init__(tuple(events), wanted.logging_obj, wanted.arguments)
-        self._message = message
-        self._pause_s = wanted.replay.delay_s
-
-    async def _handle_streaming_logging(self, *_chunks: Any, **_about: Any) -> None:
-        """Tell LiteLLM; its own way to do so needs packages of its proxy."""
-        log_in_task(self.litellm_logging_obj, self._message)
 
 
 def pack(answer: object, **_about: Any) -> str | None:  # Any: what other packers need
@@ -52,13 +33,17 @@ def pack(answer: object, **_about: Any) -> str | None:  # Any: what other packer
     return sealed({name: value for name, value in body.items() if name != _METADATA})
 
 
-def present(payload: str, wanted: Wanted) -> Mapping[str, Any] | ReplayedMessages | None:
+def present(payload: str, wanted: Wanted) -> Mapping[str, Any] | AsyncIterator[bytes] | None:
     """Return the answer in a payload as the caller wants it, or None if it cannot be read."""
     body = opened(payload)
     if body is None:
         return None
     message = wire.renamed(body)
-    return ReplayedMessages(message, wanted) if wanted.stream else message
+    if not wanted.stream:
+        return message
+    from semcache_integrations.litellm.messages_stream import ReplayedMessages  # not for every LiteLLM
+
+    return ReplayedMessages(message, wanted)
 
 
 def says(payload: str) -> str:
@@ -67,12 +52,9 @@ def says(payload: str) -> str:
 
 
 def _assembled(events: Sequence[str]) -> dict[str, Any] | None:
-    def parsed() -> Iterator[dict[str, Any]]:
-        yield from sse.decoded(events)
-
     try:
-        return wire.assembled(parsed())
-    except ValueError:
+        return wire.assembled(sse.decoded(events))
+    except ValueError:  # what a provider sends may be anything
         return None
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from litellm.litellm_core_utils.llm_response_utils.convert_dict_to_response import (
     convert_to_model_response_object,
 )
-from litellm.types.utils import EmbeddingResponse, TranscriptionResponse
 
 from semcache_integrations.litellm.envelope import body_of, opened, sealed
 from semcache_integrations.litellm.stream import Wanted
@@ -30,25 +29,15 @@ def packer(holds: str) -> Packer:
     return pack
 
 
-def present_embedding(payload: str, _wanted: Wanted) -> Any:  # Any: as LiteLLM types it
-    """Return an `EmbeddingResponse`."""
-    return _converted(payload, "embedding", EmbeddingResponse())
+def presenter(kind: Any, empty: Callable[[], Any]) -> Presenter:  # Any: literals and classes of LiteLLM
+    """Return what makes the answers of a kind by LiteLLM's own conversion, out of an empty one."""
 
+    def present(payload: str, _wanted: Wanted) -> Any:  # Any: as LiteLLM types it
+        body = opened(payload)
+        if body is None:
+            return None
+        return convert_to_model_response_object(
+            response_object=body, model_response_object=empty(), response_type=kind, hidden_params={}
+        )
 
-def present_rerank(payload: str, _wanted: Wanted) -> Any:  # Any: as above
-    """Return a `RerankResponse`."""
-    return _converted(payload, "rerank", None)
-
-
-def present_transcription(payload: str, _wanted: Wanted) -> Any:  # Any: as above
-    """Return a `TranscriptionResponse`."""
-    return _converted(payload, "audio_transcription", TranscriptionResponse())
-
-
-def _converted(payload: str, kind: Any, empty: Any) -> Any:
-    body = opened(payload)
-    if body is None:
-        return None
-    return convert_to_model_response_object(
-        response_object=body, model_response_object=empty, response_type=kind, hidden_params={}
-    )
+    return present

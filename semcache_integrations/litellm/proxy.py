@@ -43,12 +43,13 @@ class ProxyPlugin(CustomLogger):
 
     async def async_pre_call_hook(
         self,
-        user_api_key_dict: object,  # noqa: ARG002 - LiteLLM passes them by these names
-        cache: object,  # noqa: ARG002 - as above
+        user_api_key_dict: object,
+        cache: object,
         data: dict[str, Any],  # Any: the body of a request
-        call_type: str,  # noqa: ARG002 - as above
+        call_type: str,
     ) -> dict[str, Any]:
         """Let a request whose `cache` is no object go past the cache: LiteLLM would fail on it."""
+        del user_api_key_dict, cache, call_type  # LiteLLM passes them by name; the body alone decides
         if "cache" in data and not isinstance(data["cache"], dict):
             data["cache"] = {} if data["cache"] is None else dict(_NEITHER)
         return data
@@ -56,12 +57,14 @@ class ProxyPlugin(CustomLogger):
     async def async_post_call_response_headers_hook(
         self,
         data: Mapping[str, object],
-        user_api_key_dict: object,  # noqa: ARG002 - LiteLLM passes them by these names
-        response: object,  # noqa: ARG002 - as above; an answer of /v1/messages is a dict without metadata
-        request_headers: Mapping[str, str] | None = None,  # noqa: ARG002 - as above
-        litellm_call_info: Mapping[str, object] | None = None,  # noqa: ARG002 - as above
+        user_api_key_dict: object,
+        response: object,
+        request_headers: Mapping[str, str] | None = None,
+        litellm_call_info: Mapping[str, object] | None = None,
     ) -> dict[str, str]:
         """Return the headers that say what the cache did for this request."""
+        # LiteLLM passes them by name; an answer of /v1/messages is a dict without metadata, so the request tells
+        del user_api_key_dict, response, request_headers, litellm_call_info
         return headers(noted(data))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from semcache_integrations.core.errors import UnkeyableError
@@ -210,8 +211,7 @@ def _bytes_of(file: object) -> bytes:
         return bytes(file)
     try:
         if isinstance(file, os.PathLike):
-            with open(file, "rb") as opened:  # noqa: PTH123 - any path, not only pathlib's
-                return opened.read()
+            return Path(os.fsdecode(file)).read_bytes()
         return _read_through(file)
     except (OSError, AttributeError, ValueError) as error:  # gone, no file, closed
         raise UnkeyableError(f"the file cannot be read twice: {type(error).__name__}") from None

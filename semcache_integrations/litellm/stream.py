@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices, Us
 
 from semcache_integrations.core.replay import Replay, split
 from semcache_integrations.litellm.versions import Closing, log_success, note_first_chunk, note_hit
+from semcache_integrations.wire.reading import new_id
 
 _IN_PIECES = frozenset({"role", "content", "reasoning_content", "tool_calls", "function_call"})
 _logging: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to its tasks
@@ -89,7 +89,7 @@ def _deltas(message: Mapping[str, Any], replay: Replay) -> Iterator[dict[str, An
 def _tool_call(index: int, call: Mapping[str, Any], replay: Replay) -> Iterator[dict[str, Any]]:
     """First who is called, then the arguments in pieces."""
     function = call.get("function")
-    opening = {**call, "index": index, "id": new_call_id()}
+    opening = {**call, "index": index, "id": new_id("call_")}
     if not function:
         yield {"tool_calls": [opening]}
         return
@@ -226,8 +226,3 @@ def log_in_task(logging_obj: Any, whole: Any) -> None:
     task = asyncio.ensure_future(log_success(logging_obj, whole))
     _logging.add(task)
     task.add_done_callback(_logging.discard)
-
-
-def new_call_id() -> str:
-    """Return an id for a replayed tool call: conversations must not meet the same id twice."""
-    return f"call_{uuid.uuid4().hex[:24]}"

@@ -31,22 +31,19 @@ CUT_STREAMS_FAIL = hasattr(CustomStreamWrapper, "_should_fail_on_clean_eof")
 """Whether LiteLLM itself fails on a stream that ends without a finish reason: from 1.110 on."""
 
 
-def _found(module: str, name: str) -> Any:
-    """Return a class that not every version has, or a stand-in that nothing is made of."""
+def _has(module: str, name: str) -> bool:
     try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError):
-        return object
+        return hasattr(import_module(module), name)
+    except ImportError:
+        return False
 
 
-CACHED_RESPONSES: Any = _found("litellm.responses.streaming_iterator", "CachedResponsesAPIStreamingIterator")
-CACHES_RESPONSES = CACHED_RESPONSES is not object
+CACHES_RESPONSES = _has("litellm.responses.streaming_iterator", "CachedResponsesAPIStreamingIterator")
 """Whether LiteLLM itself can cache responses, and replay them as streams: 1.80 cannot."""
 
-CACHED_MESSAGES: Any = _found(
+CACHES_MESSAGES = _has(
     "litellm.llms.anthropic.messages.native.response_cache", "CachedAnthropicMessagesStreamIterator"
 )
-CACHES_MESSAGES = CACHED_MESSAGES is not object
 """The same of Anthropic's messages."""
 
 MESSAGE_EVENTS = "litellm_cached_anthropic_sse_events"
@@ -56,11 +53,12 @@ MESSAGE_EVENTS = "litellm_cached_anthropic_sse_events"
 def import_what_hits_need() -> None:
     """Import the modules of LiteLLM's proxy that a hit imports, with packages that LiteLLM does not depend on.
 
-    They are fastapi since 1.102 and soundfile in 1.108.
+    They are fastapi since 1.102 and soundfile in 1.108. A replay needs httpx-sse besides.
 
     Raises:
         ImportError: one of those packages is missing.
     """
+    import_module("httpx_sse")
     if HITS_NEED_MORE:
         caching_handler._should_defer_streaming_cache_hit_callbacks(cached_result=None)  # noqa: SLF001 - see above
 

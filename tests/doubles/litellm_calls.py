@@ -8,6 +8,7 @@ from typing import Any
 
 import litellm
 import orjson
+from doubles.litellm_writes import written
 
 from semcache_integrations.litellm.versions import CACHES_MESSAGES, CACHES_RESPONSES
 
@@ -56,6 +57,13 @@ class Kind:
             return self.says(answer), answer
         chunks = list(answer) if way.startswith("sync") else [chunk async for chunk in answer]
         return "".join(map(self.piece, chunks)), chunks
+
+
+async def asked(way, function, coroutine, **arguments):
+    """Call one of two twins, and wait until its answer is written."""
+    answer = function(**arguments) if way == "sync" else await coroutine(**arguments)
+    await written()
+    return answer
 
 
 def messages(question):

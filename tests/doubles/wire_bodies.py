@@ -295,3 +295,13 @@ def text(said="Paris."):
 
 def response_of(*items, **fields):
     return {**RESPONSE, "output": list(items), **fields}
+
+
+MESSAGE_KEYS = (
+    "type", "content", "usage", "stop_reason", "output_tokens", "text", "id", "input", "name", "message",
+    "index", "delta", "content_block", "partial_json", "citation", "signature", "thinking", "container",
+)  # fmt: skip
+RESPONSE_KEYS = (
+    "type", "output", "status", "error", "incomplete_details", "content", "text", "id", "call_id", "name",
+    "arguments", "input", "response", "refusal", "summary",
+)  # fmt: skip

@@ -18,6 +18,7 @@ from zlib import crc32
 import litellm
 import pytest
 from doubles.litellm_calls import KINDS, Kind
+from doubles.litellm_loops import logging_ended
 
 from semcache_integrations import SemanticCache
 from semcache_integrations.core.replay import Replay
@@ -320,6 +321,13 @@ def _litellm_leaks():
         gc.collect()
 
 
+@pytest.fixture(autouse=True)
+async def _logging():
+    """LiteLLM logs in a task of its own, which may outlive the loop of a test."""
+    yield
+    await logging_ended()
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Upstream]:
     upstream = Upstream()
@@ -381,3 +389,16 @@ def provider():
     """One for each test: LiteLLM keeps clients by address, and an async one dies with its test's loop."""
     with FakeUpstream() as running:
         yield running
+
+
+@pytest.fixture
+def called(provider):
+    """The arguments that send a chat call there, and let it fail at once."""
+    return {"model": "openai/gpt-4o-mini", "api_base": provider.url, "api_key": "sk-test", "max_retries": 0}
+
+
+@pytest.fixture
+def patient(cache, engine, request):
+    """A cache whose calls wait for equal ones as long as the module says."""
+    litellm.cache = LiteLLMSemanticCache(engine, patience_s=request.module.PATIENCE_S)
+    return litellm.cache

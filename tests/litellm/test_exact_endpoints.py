@@ -6,7 +6,7 @@ import io
 
 import litellm
 import pytest
-from doubles.litellm_writes import written
+from doubles.litellm_calls import asked
 
 RECORDING = b"RIFF....WAVE" + bytes(range(256)) * 40
 OTHER = RECORDING[:-1] + b"!"
@@ -15,11 +15,9 @@ OTHER = RECORDING[:-1] + b"!"
 @pytest.fixture(params=["sync", "async"])
 def rank(request, cache, upstream):
     async def call(query="q", documents=("a", "b"), **more):
-        asked = {"model": "cohere/rerank-v3", "query": query, "documents": list(documents), **more}
-        about = {"api_base": upstream.url, "api_key": "k", **asked}
-        answer = litellm.rerank(**about) if request.param == "sync" else await litellm.arerank(**about)
-        await written()
-        return answer
+        question = {"model": "cohere/rerank-v3", "query": query, "documents": list(documents), **more}
+        about = {"api_base": upstream.url, "api_key": "k", **question}
+        return await asked(request.param, litellm.rerank, litellm.arerank, **about)
 
     return call
 
@@ -28,11 +26,7 @@ def rank(request, cache, upstream):
 def transcribe(request, cache, upstream):
     async def call(file, **more):
         about = {"model": "openai/whisper-1", "api_base": upstream.url, "api_key": "k", "file": file, **more}
-        if request.param == "sync":
-            return litellm.transcription(**about)
-        answer = await litellm.atranscription(**about)
-        await written()
-        return answer
+        return await asked(request.param, litellm.transcription, litellm.atranscription, **about)
 
     return call
 

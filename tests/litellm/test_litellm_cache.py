@@ -7,6 +7,7 @@ import threading
 
 import litellm
 import pytest
+from doubles.litellm_calls import asked
 from doubles.litellm_witness import Witness
 from doubles.litellm_writes import written
 from pydantic import BaseModel
@@ -38,11 +39,7 @@ def call(request, cache, target):
 
     async def chat(text="What is the capital of France?", **arguments):
         merged = {**target, "messages": ask(text), **arguments}
-        if request.param == "sync":
-            return litellm.completion(**merged)
-        response = await litellm.acompletion(**merged)
-        await written()
-        return response
+        return await asked(request.param, litellm.completion, litellm.acompletion, **merged)
 
     return chat
 

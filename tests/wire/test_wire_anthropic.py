@@ -10,6 +10,7 @@ from anthropic.types import RawMessageStreamEvent
 from doubles.wire_bodies import (
     CITATION,
     MESSAGE,
+    MESSAGE_KEYS,
     anything,
     known_blocks,
     messages,
@@ -26,10 +27,6 @@ from semcache_integrations.wire.anthropic import assembled, events
 
 WORDS = Replay("words", 1)
 SDK = sdk_models(RawMessageStreamEvent)
-KEYS = (
-    "type", "content", "usage", "stop_reason", "output_tokens", "text", "id", "input", "name", "message",
-    "index", "delta", "content_block", "partial_json", "citation", "signature", "thinking", "container",
-)  # fmt: skip
 TYPES = (
     "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
     "message_stop", "ping", "error",
@@ -43,12 +40,12 @@ DELTAS = (
     "new_delta",
 )
 wild_deltas = st.builds(
-    lambda kind, rest: {**rest, "type": kind}, st.sampled_from(DELTAS), one_of_keys(*KEYS) | objects
+    lambda kind, rest: {**rest, "type": kind}, st.sampled_from(DELTAS), one_of_keys(*MESSAGE_KEYS) | objects
 )
 wild_events = st.builds(
     lambda kind, rest, delta, index: {**rest, "index": index, "delta": delta, "type": kind},
     st.sampled_from(TYPES),
-    one_of_keys(*KEYS),
+    one_of_keys(*MESSAGE_KEYS),
     wild_deltas | anything,
     st.integers(-1, 2) | anything,
 )

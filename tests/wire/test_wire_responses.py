@@ -11,6 +11,7 @@ from doubles.wire_bodies import (
     CALL,
     REASONING,
     RESPONSE,
+    RESPONSE_KEYS,
     SEARCH,
     anything,
     known_items,
@@ -31,10 +32,6 @@ from semcache_integrations.wire.responses import assembled, events
 
 WORDS = Replay("words", 1)
 SDK = sdk_models(ResponseStreamEvent)
-KEYS = (
-    "type", "output", "status", "error", "incomplete_details", "content", "text", "id", "call_id", "name",
-    "arguments", "input", "response", "refusal", "summary",
-)  # fmt: skip
 DELTAS = {
     "response.output_text.delta": "text",
     "response.refusal.delta": "refusal",
@@ -177,6 +174,6 @@ def test_what_is_not_known_to_be_whole_makes_nothing(told):
     assert assembled(told) is None
 
 
-@given(st.lists(one_of_keys(*KEYS) | anything | st.just(COMPLETED)))
+@given(st.lists(one_of_keys(*RESPONSE_KEYS) | anything | st.just(COMPLETED)))
 def test_no_stream_whatever_makes_an_assembly_raise(told):
     assert assembled(told) in (None, RESPONSE)
