@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import litellm
 from litellm.caching.base_cache import BaseCache
 from litellm.caching.caching import Cache, CacheMode
 from litellm.types.caching import LiteLLMCacheType
@@ -29,7 +30,7 @@ from semcache_integrations.litellm.flights import Flights
 from semcache_integrations.litellm.noting import note
 from semcache_integrations.litellm.requests import ONE_INPUT
 from semcache_integrations.litellm.stream import Wanted, mark
-from semcache_integrations.litellm.ticket import LastServed, Ticket, is_subsequence
+from semcache_integrations.litellm.ticket import LastServed, Ticket
 from semcache_integrations.litellm.versions import note_hit
 from semcache_integrations.litellm.watch import WATCH
 from semcache_integrations.litellm.wishes import replay_of
@@ -148,6 +149,7 @@ class LiteLLMSemanticCache(Cache):
             endpoint = looking(kwargs)
             ticket = self._ticket(endpoint, kwargs)
             if _is_one_input(ticket):
+                WATCH.stay(for_answers=True)
                 return await super().async_get_cache(dynamic_cache_object, **kwargs)
             found = None if ticket.request is None else await self.engine.alookup(ticket.request)
             flight = self._flight(found, ticket)
@@ -175,7 +177,7 @@ class LiteLLMSemanticCache(Cache):
         note(arguments, Miss("store_error", found.similarity) if found and answer is None else found, age_s)
         if answer is None or not isinstance(found, Hit):
             self._writes.await_answer(ticket, endpoint, arguments)
-            WATCH.stay(for_answers=endpoint in CHANGEABLE)
+            WATCH.stay(for_answers=endpoint in CHANGEABLE and ticket.request is not None)
             return None
         note_hit(arguments.get("litellm_logging_obj"))
         self._served.set(ticket, arguments)
@@ -226,10 +228,10 @@ class LiteLLMSemanticCache(Cache):
     async def async_add_cache_pipeline(
         self, result: Any, dynamic_cache_object: BaseCache | None = None, **kwargs: Any
     ) -> None:
-        """Keep embeddings input by input, unless the caller has changed the list of inputs since."""
-        asked = getattr(kwargs.get("litellm_logging_obj"), "messages", None)
-        if is_subsequence(kwargs.get("input"), asked):
-            await super().async_add_cache_pipeline(result, dynamic_cache_object, **kwargs)
+        """Keep embeddings input by input, unless the caller has changed the inputs or the vectors since."""
+        with self._troubles.going_on("write"):
+            if self._writes.are_as_they_came(result, kwargs):
+                await super().async_add_cache_pipeline(result, dynamic_cache_object, **kwargs)
 
     def _land(self, endpoint: Endpoint | None, arguments: Mapping[str, Any]) -> None:
         """Let go who waits for this call; with a stream, all ends that was nested around it."""
@@ -244,8 +246,9 @@ class LiteLLMSemanticCache(Cache):
 
     def answered(self, arguments: Mapping[str, Any], answer: object) -> None:
         """Hear from LiteLLM what an async call was answered, before its caller has it."""
-        with self._troubles.going_on("write"):
-            self._writes.note_answer(answer, arguments)
+        if litellm.cache is self:
+            with self._troubles.going_on("write"):
+                self._writes.note_answer(answer, arguments)
 
     # -- life -------------------------------------------------------------------------------------
 

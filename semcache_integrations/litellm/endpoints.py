@@ -85,7 +85,7 @@ FUNCTIONS: Final[Mapping[str, Endpoint]] = {
 CALL_TYPES: Final[list[Any]] = list(FUNCTIONS)
 """Their names; every other endpoint passes by, uncached. Any: LiteLLM lists them as literals."""
 
-CHANGEABLE: Final = (TEXT, MESSAGES)
+CHANGEABLE: Final = (TEXT, MESSAGES, EMBEDDING)
 """Of these LiteLLM hands over to an async write the very object that the caller has by then."""
 
 _BY_SUBJECT: Final = {

@@ -6,11 +6,14 @@ The law: an answer that holds nothing is not kept, and LiteLLM's own conversion 
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
+import orjson
 from litellm.litellm_core_utils.llm_response_utils.convert_dict_to_response import (
     convert_to_model_response_object,
 )
+from litellm.types.utils import EmbeddingResponse
 
 from semcache_integrations.litellm.envelope import body_of, opened, sealed
 from semcache_integrations.litellm.stream import Wanted
@@ -27,6 +30,12 @@ def packer(holds: str) -> Packer:
         return sealed(body) if body is not None and body.get(holds) and streamed is None else None
 
     return pack
+
+
+def print_of(answer: EmbeddingResponse) -> str:
+    """Return a digest of the vectors: a quarter of the time that packing them takes."""
+    vectors = [item["embedding"] for item in answer.data]
+    return blake2b(orjson.dumps(vectors), digest_size=16).hexdigest()
 
 
 def presenter(kind: Any, empty: Callable[[], Any]) -> Presenter:  # Any: literals and classes of LiteLLM

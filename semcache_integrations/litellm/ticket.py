@@ -29,18 +29,19 @@ class Ticket(str):
         request: What was asked, or None if it must not be cached.
         said: What held around the call.
         subject: The very object that the call asks with (its `messages`, its `input`…), by which its write is recognised.
-        answer: The payload of the answer before its caller had it, where that is known.
+        answer: What the answer was before its caller had it, where that is known.
+        keeps_nothing: Whether the call asks that its answer is not kept.
         metadata: The metadata of the call by name: some look-ups of LiteLLM's are given the key alone.
     """
 
-    __slots__ = ("_keeps_nothing", "_length", "answer", "metadata", "request", "said", "subject")
+    __slots__ = ("_length", "answer", "keeps_nothing", "metadata", "request", "said", "subject")
     request: CacheRequest | None
     said: Surroundings
     subject: object
     answer: str | None
+    keeps_nothing: bool
     metadata: Mapping[str, object]
     _length: int
-    _keeps_nothing: bool
 
     @classmethod
     def of(
@@ -68,7 +69,7 @@ class Ticket(str):
         ticket.request, ticket.said, ticket.subject = request, said, subject
         ticket.metadata = {key: arguments[key] for key in _METADATA if key in arguments}
         cache = arguments.get("cache")
-        ticket._keeps_nothing = isinstance(cache, Mapping) and cache.get("no-store") is True
+        ticket.keeps_nothing = isinstance(cache, Mapping) and cache.get("no-store") is True
         ticket._length = len(subject) if isinstance(subject, list) else 0
         return ticket
 
@@ -80,11 +81,6 @@ class Ticket(str):
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, (str(self),)  # a pickled answer carries the name alone: no request, no messages
-
-    @property
-    def keeps_nothing(self) -> bool:
-        """Whether the call asks that its answer is not kept."""
-        return self._keeps_nothing
 
     @property
     def asks_many(self) -> bool:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
+from litellm.types.utils import EmbeddingResponse
+
 from semcache_integrations.context import Surroundings
 from semcache_integrations.core.models import CacheRequest
-from semcache_integrations.litellm.endpoints import CHANGEABLE, Endpoint, writing
-from semcache_integrations.litellm.ticket import Ticket, Tickets, unchanged
+from semcache_integrations.litellm.endpoints import CHANGEABLE, EMBEDDING, Endpoint, writing
+from semcache_integrations.litellm.plain import print_of
+from semcache_integrations.litellm.ticket import Ticket, Tickets, is_subsequence, unchanged
 
 Arguments = Mapping[str, Any]
 """Those of a call; LiteLLM types none of them."""
@@ -50,11 +53,25 @@ class Writes:
     def note_answer(self, answer: object, arguments: Arguments) -> None:
         """Note an answer before its caller has it, of the endpoints whose answers callers might change."""
         endpoint = writing(answer, arguments)
-        if endpoint not in CHANGEABLE or endpoint is None or arguments.get("stream") is True:
+        if endpoint is None or endpoint not in CHANGEABLE or arguments.get("stream") is True:
             return
-        ticket = self._tickets.look(arguments, endpoint) or self._new_ticket(endpoint, arguments)
-        ticket.answer = endpoint.pack(answer, model=arguments.get("model", ""))
+        if isinstance(answer, EmbeddingResponse):
+            ticket = self._new_ticket(None, arguments)  # of all inputs; each has one of its own
+            ticket.answer = print_of(answer)
+        else:
+            ticket = self._tickets.look(arguments, endpoint) or self._new_ticket(endpoint, arguments)
+            ticket.answer = endpoint.pack(answer, model=arguments.get("model", ""))
         self.await_answer(ticket, endpoint, arguments)
+
+    def are_as_they_came(self, answer: EmbeddingResponse, arguments: Arguments) -> bool:
+        """Whether inputs and vectors of an `aembedding` call are what they were; its caller has had them by now."""
+        asked = getattr(arguments.get("litellm_logging_obj"), "messages", None)
+        ticket = self._tickets.take(arguments, EMBEDDING)
+        return (
+            ticket is not None
+            and ticket.answer == print_of(answer)
+            and is_subsequence(arguments.get("input"), asked)
+        )
 
     def give_up(self, call: Hashable) -> None:
         """Forget the tickets of a call that failed."""

@@ -61,6 +61,24 @@ async def test_what_a_caller_makes_of_its_answer_at_once_reaches_nobody_else(cac
     assert again == first
 
 
+async def test_vectors_that_their_caller_changes_at_once_reach_nobody_else(cache, provider):
+    about = {
+        "model": "openai/text-embedding-3-small",
+        "api_base": provider.url,
+        "api_key": "k",
+        "input": ["one"],
+    }
+    await litellm.aembedding(**{**about, "input": ["another"]})
+    first = await litellm.aembedding(**about)
+    came = list(first.data[0]["embedding"])
+    first.data[0]["embedding"][0] = 99.0
+    await written()
+    for _ in range(2):
+        assert (await litellm.aembedding(**about)).data[0]["embedding"] == came
+        await written()
+    assert provider.count == 3
+
+
 # -- attacks that held -------------------------------------------------------------------------------
 
 
