@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from doubles.litellm_loops import until
 from litellm.integrations.custom_logger import CustomLogger
 
 
@@ -16,6 +17,7 @@ class Told:
     cache_hit: bool | None
     cost: float | None
     saved: float | None
+    call_id: str
 
     @property
     def short(self):
@@ -27,7 +29,8 @@ class Witness(CustomLogger):
 
     def __init__(self):
         super().__init__()
-        self.events = []
+        self._events = []
+        self._settled = set()
 
     def log_success_event(self, kwargs, response_obj, start_time, end_time):
         self._note("sync", kwargs)
@@ -38,15 +41,24 @@ class Witness(CustomLogger):
     def _note(self, way, kwargs):
         payload = kwargs.get("standard_logging_object") or {}
         told = Told(
-            way, kwargs.get("cache_hit"), kwargs.get("response_cost"), payload.get("saved_cache_cost")
+            way,
+            kwargs.get("cache_hit"),
+            kwargs.get("response_cost"),
+            payload.get("saved_cache_cost"),
+            kwargs["litellm_call_id"],
         )
-        self.events.append(told)
+        self._events.append(told)
 
-    async def settled(self, count):
-        """Return the events once there are `count`, and a moment later: there must be no more."""
-        for _ in range(200):
-            if len(self.events) >= count:
-                break
-            await asyncio.sleep(0.02)
+    def _unsettled(self):
+        return [event for event in self._events if event.call_id not in self._settled]
+
+    async def settled(self):
+        """Return what is told of the calls since the last time, and wait a moment: there must be no more.
+
+        LiteLLM tells of some calls twice, the second time late: that is never taken for a later call's.
+        """
+        await until(self._unsettled)
         await asyncio.sleep(0.05)
-        return self.events
+        events = self._unsettled()
+        self._settled |= {event.call_id for event in events}
+        return events
