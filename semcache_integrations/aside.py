@@ -41,11 +41,11 @@ class CacheAside(Engine):
             prompt: The question.
             **about: `model`, `params`, `context`, `tenant`, `similarity_threshold`, `semantic`, `max_age_s`.
         """
-        return _answer(self.lookup(question(prompt, **about)))
+        return answer_of(self.lookup(question(prompt, **about)))
 
     async def aget(self, prompt: str, **about: Any) -> str | None:
         """Async twin of `get`."""
-        return _answer(await self.alookup(question(prompt, **about)))
+        return answer_of(await self.alookup(question(prompt, **about)))
 
     def put(self, prompt: str, answer: str, **about: Any) -> str | None:
         """Store an answer; return its entry id, or None if it was not stored.
@@ -79,12 +79,12 @@ class CacheAside(Engine):
             **about: As for `get` and `put`.
         """
         request = question(prompt, **about)
-        found = _answer(self.lookup(request))
+        found = answer_of(self.lookup(request))
         if found is not None:
             return found
 
         def lead() -> str:
-            late = _answer(self.recall(request))
+            late = answer_of(self.recall(request))
             if late is not None:
                 return late
             answer = compute()
@@ -97,12 +97,12 @@ class CacheAside(Engine):
     async def aget_or_compute(self, prompt: str, compute: Callable[[], Awaitable[str]], **about: Any) -> str:
         """Async twin of `get_or_compute`."""
         request = question(prompt, **about)
-        found = _answer(await self.alookup(request))
+        found = answer_of(await self.alookup(request))
         if found is not None:
             return found
 
         async def lead() -> str:
-            late = _answer(self.recall(request))
+            late = answer_of(self.recall(request))
             if late is not None:
                 return late
             answer = await compute()
@@ -165,7 +165,7 @@ def _payload(answer: str) -> str:
         raise UnkeyableError("the answer is not valid Unicode") from None
 
 
-def _answer(found: Lookup | None) -> str | None:
+def answer_of(found: Lookup | None) -> str | None:
     """Read an answer back; a payload of another version, or of somebody else, is a miss."""
     if not isinstance(found, Hit):
         return None

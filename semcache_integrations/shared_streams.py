@@ -32,16 +32,22 @@ _PATIENCE_S = 0.5  # between two looks whether the loop that a stream runs on is
 
 
 class SharedStreams(Generic[T]):
-    """The streams under way, by key."""
+    """The streams under way, by key.
 
-    def __init__(self) -> None:
+    Args:
+        asks_anew: Whether those who only followed ask anew where a stream failed before it said anything; otherwise
+            they get the error, too.
+    """
+
+    def __init__(self, *, asks_anew: bool = True) -> None:
+        self._asks_anew = asks_anew
         self._streams: dict[Hashable, _Stream[T]] = {}
         self._astreams: dict[Hashable, _AsyncStream[T]] = {}
         self._lock = (
             threading.RLock()
         )  # a reader may be left to the garbage collector, which comes at any time
 
-    def read(self, key: Hashable, source: Callable[[], Iterator[T]]) -> Iterator[T]:
+    def read(self, key: Hashable, source: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
         """Yield the chunks of the stream under way, or of a new one; every reader gets the same objects.
 
         Args:
@@ -56,7 +62,7 @@ class SharedStreams(Generic[T]):
                     heard = True
                     yield chunk
             except Exception as error:
-                if opened or heard or error is not stream.error:
+                if opened or heard or error is not stream.error or not self._asks_anew:
                     raise
             else:
                 return
@@ -64,7 +70,7 @@ class SharedStreams(Generic[T]):
                 if self._leave(self._streams, key, stream):
                     stream.close()
 
-    async def aread(self, key: Hashable, source: Callable[[], AsyncIterator[T]]) -> AsyncIterator[T]:
+    async def aread(self, key: Hashable, source: Callable[[], AsyncIterator[T]]) -> AsyncGenerator[T, None]:
         """Async twin of `read`."""
         while True:
             stream, opened = self._join(self._astreams, key, partial(_AsyncStream, source))
@@ -74,7 +80,7 @@ class SharedStreams(Generic[T]):
                     heard = True
                     yield chunk
             except Exception as error:
-                if opened or heard or error is not stream.error:
+                if opened or heard or error is not stream.error or not self._asks_anew:
                     raise
             else:
                 return

@@ -6,9 +6,7 @@ answer, and a stream is whole when its source has come to its end, not when its 
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from inspect import signature
@@ -169,22 +167,6 @@ class Desk(Generic[R, C]):
 
     def _key(self, request: CacheRequest | None) -> HashKey | None:
         return None if request is None else self.answers.cache.identity(request)
-
-
-def paced(chunks: Iterable[T], delay_s: float) -> Iterator[T]:
-    """Yield chunks that are there already as far apart as `ReplayConfig.delay_s` asks for."""
-    for at, chunk in enumerate(chunks):
-        if at and delay_s:
-            time.sleep(delay_s)
-        yield chunk
-
-
-async def apaced(chunks: Iterable[T], delay_s: float) -> AsyncIterator[T]:
-    """Async twin of `paced`."""
-    for at, chunk in enumerate(chunks):
-        if at and delay_s:
-            await asyncio.sleep(delay_s)
-        yield chunk
 
 
 def accepted(hook: Any, run_manager: Any) -> dict[str, Any]:  # Any: LangChain's internals

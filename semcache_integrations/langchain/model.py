@@ -17,11 +17,12 @@ from langchain_core.rate_limiters import BaseRateLimiter
 
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
-from semcache_integrations.langchain.asking import Caching, Call, Desk, accepted, apaced, paced
+from semcache_integrations.langchain.asking import Caching, Call, Desk, accepted
 from semcache_integrations.langchain.chunks import chunks_of, in_one_piece, own_copy, sum_of, told
 from semcache_integrations.langchain.envelope import metered
 from semcache_integrations.langchain.identity import chat_model_string, prompt_of
 from semcache_integrations.langchain.streams import whose
+from semcache_integrations.pacing import apaced, paced
 
 ChatDesk = Desk[ChatResult, ChatGenerationChunk]
 Stop = list[str] | None

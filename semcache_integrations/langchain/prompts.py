@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from semcache_integrations.core.errors import UnkeyableError
+from semcache_integrations.wire.turns import is_one_line
 
 CHAT_DIALECT = "langchain-chat"
 TEXT_DIALECT = "langchain-text"
@@ -105,15 +106,7 @@ def _conversation(messages: list[_Json]) -> Prompt:
     text, alone = _take_text(last) if last["role"] == "user" else ("", False)
     agentic = any("calls" in turn or turn["role"] in ("tool", "function") for turn in turns)
     context = None if len(turns) == 1 and len(last) == 1 else turns
-    return Prompt(text, context, alone and not agentic and _is_one_line(text), CHAT_DIALECT)
-
-
-def _is_one_line(text: str) -> bool:
-    """Whether the text is neither blank nor several lines.
-
-    Several lines are a template that was filled in, or a document: embedded, one looks like the other.
-    """
-    return len(text.strip().splitlines()) == 1
+    return Prompt(text, context, alone and not agentic and is_one_line(text), CHAT_DIALECT)
 
 
 def _turn(message: _Json, calls: dict[str, int]) -> _Json:

@@ -16,9 +16,10 @@ from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from semcache_integrations.context import surroundings
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay, split
-from semcache_integrations.langchain.asking import Caching, Call, Desk, accepted, apaced, paced
+from semcache_integrations.langchain.asking import Caching, Call, Desk, accepted
 from semcache_integrations.langchain.identity import text_model_string
 from semcache_integrations.langchain.streams import whose
+from semcache_integrations.pacing import apaced, paced
 
 TextDesk = Desk[LLMResult, GenerationChunk]
 Stop = list[str] | None

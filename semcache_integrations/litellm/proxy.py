@@ -22,6 +22,7 @@ except ImportError as error:
     ) from error
 from litellm.integrations.custom_logger import CustomLogger
 
+from semcache_integrations import labels
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.litellm.cache import LiteLLMSemanticCache
 from semcache_integrations.litellm.noting import Note, noted
@@ -71,20 +72,16 @@ class ProxyPlugin(CustomLogger):
 def headers(note: Note | None) -> dict[str, str]:
     """Return the response headers that tell a note; without one the request went past the cache."""
     if note is None:
-        return {"x-cache-status": "bypass"}
-    said = {"x-cache-status": str(note["status"])}
-    if note["status"] == "hit":
-        said |= {
-            "x-cache-tier": f"{note['tier']}",
-            "x-cache-similarity": f"{note['similarity']:.4f}",
-            "x-cache-age": f"{int(note['age_s'])}",
-            "x-cache-entry": f"{note['entry_id']}",
-            "x-litellm-cache-key": f"{note['entry_id']}",
-            "x-litellm-response-cost": "0.0",
-        }
-    elif note["status"] == "miss":
-        said["x-cache-reason"] = str(note["reason"])
-    return said
+        return labels.other("bypass")
+    if note["status"] != "hit":
+        return labels.other(str(note["status"]), str(note.get("reason", "")))
+    said = labels.hit(
+        tier=f"{note['tier']}",
+        similarity=note["similarity"],
+        age_s=note["age_s"],
+        entry_id=f"{note['entry_id']}",
+    )
+    return {**said, "x-litellm-cache-key": said["x-cache-entry"], "x-litellm-response-cost": "0.0"}
 
 
 def _switched_on() -> ProxyPlugin:

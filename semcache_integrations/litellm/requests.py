@@ -16,13 +16,13 @@ from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.litellm.keys import call_of, canonical_form, frozen, model_of
 from semcache_integrations.litellm.wishes import controls
+from semcache_integrations.wire.turns import is_one_line, last_turn
 
 CHAT, TEXT, RESPONSES = "litellm.chat", "litellm.text", "litellm.responses"
 MESSAGES, EMBEDDING, RERANK = "litellm.messages", "litellm.embedding", "litellm.rerank"
 TRANSCRIPTION, ONE_INPUT = "litellm.transcription", "litellm.embedding.input"
 
 _TOOLS = ("tools", "functions", "mcp_servers")
-_TEXT_PARTS = frozenset({"text", "input_text"})
 
 
 def chat_request(
@@ -77,7 +77,7 @@ def text_request(arguments: Mapping[str, object], *, tenant: str = "", secret: b
         context=frozen([call_of(arguments, secret, besides="prompt"), rest]),
         tenant=tenant,
         dialect=TEXT,
-        controls=controls(arguments, semantic=reworded and _is_one_line(str(prompt))),
+        controls=controls(arguments, semantic=reworded and is_one_line(str(prompt))),
     )
 
 
@@ -152,7 +152,7 @@ def _conversation(
     secret: bytes,
     dialect: str,
 ) -> CacheRequest:
-    text, rest, embeddable = _last_turn(turns[-1])
+    text, rest, embeddable = last_turn(turns[-1])
     tools = any(arguments.get(name) for name in _TOOLS)
     return CacheRequest(
         text=text,
@@ -162,45 +162,6 @@ def _conversation(
         dialect=dialect,
         controls=controls(arguments, semantic=embeddable and not tools),
     )
-
-
-def _last_turn(turn: object) -> tuple[str, object, bool]:
-    """Split the last message into the text that may be reworded and the rest, which may not.
-
-    Of several text parts the last one is the question; a document before it must match exactly.
-
-    Returns:
-        The text, the rest, and whether the text may be embedded at all.
-    """
-    if not isinstance(turn, dict) or turn.get("role") != "user":
-        return "", turn, False
-    content = turn.get("content")
-    rest = {name: value for name, value in turn.items() if name not in {"content", "role"}}
-    if isinstance(content, str):
-        return content, rest or None, _is_one_line(content)
-    if not isinstance(content, list) or not content:
-        return "", turn, False
-    *before, last = content
-    if not _is_text(last):
-        return "", turn, False
-    if before:
-        rest["before"] = before
-    marks = {name: value for name, value in last.items() if name not in {"type", "text"}}
-    if marks:
-        rest["marks"] = marks
-    return last["text"], rest or None, _is_one_line(last["text"]) and all(_is_text(part) for part in before)
-
-
-def _is_one_line(text: str) -> bool:
-    """Whether the text is neither blank nor several lines.
-
-    Several lines are a template that was filled in, or a document: embedded, one looks like the other.
-    """
-    return len(text.strip().splitlines()) == 1
-
-
-def _is_text(part: object) -> bool:
-    return isinstance(part, dict) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str)
 
 
 def _bytes_of(file: object) -> bytes:

@@ -1,0 +1,144 @@
+"""The proxy's way through: a request in, routed, answered from the cache or by its upstream.
+
+The law: where a request goes, and whether it may go there, is decided before any look-up, so that a hit and a miss
+agree; an error of ours is in the provider's own shape; no request fails because the cache does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from semcache_integrations import labels
+from semcache_integrations.http import bodies
+from semcache_integrations.http.calls import Call, Head, Headers, Part
+from semcache_integrations.http.exchange import Exchange
+from semcache_integrations.http.problems import ProblemError
+from semcache_integrations.http.providers import DEFAULT, Providers, dialect_of
+from semcache_integrations.http.recording import acceptable
+from semcache_integrations.http.routing import Route, route
+
+_FOR_ONE_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-authenticate", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)
+
+
+class Gateway:
+    """Answers whatever is asked of the proxy and is not the proxy's own.
+
+    Args:
+        exchange: Answers calls.
+        upstreams: Reaches the upstreams; raises `ProblemError` for those that it must not or cannot reach.
+        check: Raises `ProblemError` for a URL that must not be asked, before anything is looked up.
+        providers: Which paths belong to whom.
+        largest: Bytes of a request's body.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        upstreams: httpx.AsyncBaseTransport,
+        *,
+        check: Callable[[str], None] = lambda _url: None,
+        providers: Providers = DEFAULT,
+        largest: int = bodies.LARGEST_REQUEST,
+    ) -> None:
+        self._exchange = exchange
+        self._upstreams = upstreams
+        self._check = check
+        self._providers = providers
+        self._largest = largest
+
+    async def answer(self, request: Request) -> Response:
+        """Return the response to a request."""
+        try:
+            return await self._answer(request)
+        except ProblemError as problem:
+            return refusal(problem, anthropic=_is_anthropic(request))
+
+    async def _answer(self, request: Request) -> Response:
+        routed = self._routed(request)
+        self._check(routed.url)
+        body = await bodies.read(request, self._largest)
+        call = _call(request.method, routed, body)
+        asked = self._exchange.read(call)
+        if asked is None:
+            return await _response(self._fetched(call), labels.other("bypass"))
+        return await _response(self._exchange.aanswer(asked, partial(self._fetched, _readable(call))), {})
+
+    def _routed(self, request: Request) -> Route:
+        path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1")
+        fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        query = request.scope["query_string"].decode("latin-1")
+        return route(request.method, path, query, fields, self._providers)
+
+    async def _fetched(self, call: Call) -> AsyncGenerator[Part, None]:
+        """Ask the upstream, and yield what it says."""
+        request = httpx.Request(call.method, call.url, headers=list(call.headers), content=call.body)
+        response = await self._upstreams.handle_async_request(request)
+        try:
+            yield Head(response.status_code, _passed_on(tuple(response.headers.raw)))
+            async for piece in response.aiter_raw():
+                yield piece
+        finally:
+            await response.aclose()
+
+
+def refusal(problem: ProblemError, *, anthropic: bool) -> Response:
+    """Return the response that says what is wrong."""
+    headers = labels.other("error")
+    if problem.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, round(problem.retry_after_s)))
+    return JSONResponse(problem.body(anthropic=anthropic), problem.status, headers)
+
+
+async def _response(parts: AsyncGenerator[Part, None], said: dict[str, str]) -> Response:
+    head = await anext(parts)
+    if isinstance(head, bytes):
+        raise TypeError("an answer begins with its head")
+    response = StreamingResponse(_pieces(parts), head.status)
+    response.raw_headers = list(head.with_headers(said).headers)
+    return response
+
+
+async def _pieces(parts: AsyncGenerator[Part, None]) -> AsyncIterator[bytes]:
+    async with aclosing(parts):
+        async for part in parts:
+            if isinstance(part, bytes):
+                yield part
+
+
+def _call(method: str, routed: Route, body: bytes) -> Call:
+    return Call(method, routed.url, _encoded(routed.headers), body, routed.dialect, routed.prompt)
+
+
+def _readable(call: Call) -> Call:
+    """Return the call for an answer that can be read while it passes."""
+    understood = acceptable(call.header("accept-encoding"))
+    kept = tuple(field for field in call.headers if field[0].lower() != b"accept-encoding")
+    return replace(call, headers=(*kept, (b"accept-encoding", understood.encode())))
+
+
+def _encoded(headers: tuple[tuple[str, str], ...]) -> Headers:
+    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+
+
+def _passed_on(headers: Headers) -> Headers:
+    """Return what of an upstream's headers goes on to the caller: none that is for one hop only."""
+    named = {
+        part.strip().lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for part in value.split(b",")
+    }
+    return tuple((name.lower(), value) for name, value in headers if name.lower() not in _FOR_ONE_HOP | named)
+
+
+def _is_anthropic(request: Request) -> bool:
+    return "anthropic-version" in request.headers or dialect_of(request.url.path) == "messages"

@@ -1,0 +1,107 @@
+"""What an upstream answers, collected while it passes through.
+
+The law: a recorder changes nothing that passes, holds nobody up, and knows an answer's end by what the provider says
+(`[DONE]`, `message_stop`, `response.completed`), not by the end of the connection: SDKs hang up before that.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from semcache_integrations.http.answers import EVENTS, pack
+from semcache_integrations.http.calls import Asked, Head
+
+LARGEST_ANSWER: Final = 16 * 2**20
+"""Bytes, decoded; a longer answer passes through and is not kept."""
+
+_LEAST_OK, _MOST_OK = 200, 299
+_WINDOW: Final = 31  # zlib's number for a window of 32 kB in a gzip wrapper
+_GZIPPED = frozenset({"gzip", "x-gzip"})
+_READABLE = frozenset({"", "identity"}) | _GZIPPED
+_BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_ENDS: Mapping[str, bytes] = {
+    "chat": b"[DONE]",
+    "messages": b"message_stop",
+    "responses": b"response.completed",
+}
+_MOST_LOOKS = 8  # at whether an answer is whole: its own text may quote what ends a stream
+
+
+class Recorder:
+    """Collects one answer.
+
+    Args:
+        asked: The call that it answers.
+        head: Its beginning.
+    """
+
+    def __init__(self, asked: Asked, head: Head) -> None:
+        self._dialect = asked.dialect
+        self._kind = head.header("content-type")
+        self._decode = _decoder(head.header("content-encoding"))
+        self._mark = _ENDS.get(asked.dialect, b"") if self._kind.lower().startswith(EVENTS) else b""
+        self._body = bytearray()
+        self._searched = 0  # so far no mark in the body, or none that ends it
+        self._looks = 0
+        self._records = asked.wishes.keeps and _may_be_kept(asked, head)
+
+    def takes(self, raw: bytes) -> str | None:
+        """Take a piece; return the payload as soon as the answer is known to be whole."""
+        if not self._records:
+            return None
+        try:
+            self._body += self._decode(raw, LARGEST_ANSWER + 1 - len(self._body))
+        except zlib.error:
+            self._give_up()
+        if len(self._body) > LARGEST_ANSWER:
+            self._give_up()
+        return self._payload() if self._has_ended() else None
+
+    def ends(self) -> str | None:
+        """The upstream sent all: return the payload, unless it was returned before or there is none."""
+        return self._payload() if self._records else None
+
+    def _has_ended(self) -> bool:
+        """Whether an event that may be the last one is there, with the blank line that closes it."""
+        if not self._mark or self._looks >= _MOST_LOOKS or not self._body.endswith(_BLANK_LINES):
+            return False
+        at = self._body.find(self._mark, self._searched)
+        self._searched = max(0, len(self._body) - len(self._mark)) if at < 0 else at + len(self._mark)
+        return at >= 0
+
+    def _payload(self) -> str | None:
+        self._looks += 1
+        payload = pack(self._dialect, self._kind, bytes(self._body))
+        if payload is not None:
+            self._give_up()
+        return payload
+
+    def _give_up(self) -> None:
+        self._records = False
+        self._body.clear()
+
+
+def acceptable(encodings: str) -> str:
+    """Return what to send as `accept-encoding`: of what the caller understands only what a recorder does."""
+    understood = {part.partition(";")[0].strip().lower() for part in encodings.split(",")}
+    return "gzip" if understood & {"gzip", "*"} else "identity"
+
+
+def _may_be_kept(asked: Asked, head: Head) -> bool:
+    """Whether an answer with this head is kept at all; of APIs that nobody knows, cookies are somebody's own."""
+    if not _LEAST_OK <= head.status <= _MOST_OK:
+        return False
+    if head.header("content-encoding").strip().lower() not in _READABLE:
+        return False
+    refused = {"no-store", "private"} if asked.dialect == "generic" else {"no-store"}
+    directives = {part.partition("=")[0].strip().lower() for part in head.header("cache-control").split(",")}
+    return directives.isdisjoint(refused) and not (asked.dialect == "generic" and head.header("set-cookie"))
+
+
+def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
+    """Return what decodes the pieces of a body, each to so many bytes at most."""
+    if encoding.strip().lower() in _GZIPPED:
+        return zlib.decompressobj(_WINDOW).decompress
+    return lambda raw, _most: raw

@@ -1,0 +1,169 @@
+"""A call's bytes -> what the cache makes of it: `CacheRequest`, the form of its answer, its wishes.
+
+The law: a body is read strictly. What two parsers could read in two ways (a name twice in one object, a number beyond
+a double) is kept out of the cache, or one user could store an answer under another one's question.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from semcache_integrations.core.errors import UnkeyableError
+from semcache_integrations.core.models import CacheRequest
+from semcache_integrations.core.replay import Replay
+from semcache_integrations.http.calls import Asked, Call, Dialect
+from semcache_integrations.http.credentials import credential_of, keyed_headers, keyed_url
+from semcache_integrations.http.problems import ProblemError
+from semcache_integrations.http.prompts import PromptPath
+from semcache_integrations.http.wishes import controls, wishes
+from semcache_integrations.wire.turns import LastTurn, is_one_line, last_turn
+
+TENANT: Final = "key-"
+"""What the tenants begin with whose name is the digest of a credential."""
+
+_SUBJECTS: Mapping[Dialect, str] = {"chat": "messages", "messages": "messages", "responses": "input"}
+_UNKEYED = frozenset(
+    {"stream", "stream_options", "metadata", "store", "prompt_cache_key", "prompt_cache_retention"}
+)
+_DEFAULTS: Mapping[str, object] = {"n": 1, "logprobs": False}
+_TOOLS = ("tools", "functions", "mcp_servers")
+_USUAL = Replay()
+_GOES_ON = ("conversation", "background")  # the provider keeps the conversation; or it answers later
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the calls of LLM APIs.
+
+    Attributes:
+        replay: How streams are cut.
+        secret: Keys the digests of credentials.
+        share: Whether entries are everybody's, whoever asks; otherwise those of one credential.
+        tenant_of: Says whose a call is, instead of its credential.
+    """
+
+    replay: Replay = _USUAL
+    secret: bytes = b""
+    share: bool = False
+    tenant_of: Callable[[Call], str] | None = None
+
+    def __call__(self, call: Call) -> Asked | None:
+        """Return what is asked, or None for a call that is not of an LLM API, or cannot be cached.
+
+        Raises:
+            ProblemError: the call is wrong in a way that its sender should hear of.
+            UnkeyableError: something in it has no canonical form.
+        """
+        dialect = call.dialect
+        if dialect is None or call.method != "POST" or not _is_json(call):
+            return None
+        asked_for = wishes(call, self.replay)
+        body = _object(call.body)
+        if any(body.get(name) for name in _GOES_ON):
+            return None
+        turn, rest = _by_path(body, call.prompt, dialect) if call.prompt else _by_dialect(body, dialect)
+        credential = credential_of(call, self.secret)
+        params = {
+            name: value
+            for name, value in rest.items()
+            if name != "model" and not _says_nothing(name, value, dialect)
+        }
+        tools = dialect != "generic" and any(body.get(name) for name in _TOOLS)
+        request = CacheRequest(
+            text=turn.text,
+            model=body["model"] if isinstance(body.get("model"), str) else "",
+            params=params,
+            context=[
+                keyed_url(call.url),
+                keyed_headers(call),
+                call.header("x-semcache-namespace"),
+                turn.rest,
+            ],
+            tenant=self._tenant(call, credential),
+            dialect=f"http.{dialect}",
+            controls=controls(call, semantic=turn.embeddable and not tools),
+        )
+        options = body.get("stream_options")
+        usage = isinstance(options, dict) and options.get("include_usage") is True
+        return Asked(request, dialect, body.get("stream") is True, usage, asked_for, credential)
+
+    def _tenant(self, call: Call, credential: str) -> str:
+        if self.tenant_of is not None:
+            return self.tenant_of(call)
+        return TENANT + credential if credential and not self.share else ""
+
+
+def _is_json(call: Call) -> bool:
+    kind = call.header("content-type").partition(";")[0].strip().lower()
+    return (kind == "application/json" or kind.endswith("+json")) and not call.header("content-encoding")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        loaded = json.loads(body, object_pairs_hook=_unrepeated)
+    except RecursionError:
+        raise ProblemError(400, "the body is nested too deeply") from None
+    except ValueError as error:
+        raise ProblemError(400, f"the body is not JSON: {_place(error)}") from None
+    if not isinstance(loaded, dict):
+        raise ProblemError(400, "the body is not a JSON object")
+    return loaded
+
+
+def _place(error: ValueError) -> str:
+    """Say where it went wrong without quoting what stands there."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} in line {error.lineno}, column {error.colno}"
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "a number in it is too long"
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise UnkeyableError("a name stands twice in one object")
+    return named
+
+
+def _says_nothing(name: str, value: object, dialect: Dialect) -> bool:
+    if dialect == "generic":
+        return name == "stream"
+    return name in _UNKEYED or (name in _DEFAULTS and _DEFAULTS[name] == value)
+
+
+def _by_dialect(body: dict[str, Any], dialect: Dialect) -> tuple[LastTurn, dict[str, Any]]:
+    """Split the body at the last turn of its conversation."""
+    subject = _SUBJECTS[dialect]
+    asked = body.get(subject)
+    if isinstance(asked, str) and dialect == "responses":
+        asked = [{"role": "user", "content": asked}]
+    if not isinstance(asked, list) or not asked:
+        raise UnkeyableError("a conversation is a list of messages")
+    last = asked[-1]
+    if isinstance(last, dict) and last.get("type") == "message":
+        last = {name: value for name, value in last.items() if name != "type"}
+    turn = last_turn(last)
+    rest = {name: value for name, value in body.items() if name != subject}
+    return turn._replace(rest=[asked[:-1], turn.rest]), rest
+
+
+def _by_path(body: dict[str, Any], path: str, dialect: Dialect) -> tuple[LastTurn, dict[str, Any]]:
+    """Split the body at the prompt that a header points to."""
+    prompt = PromptPath(path).find(body)
+    if prompt is None:
+        return LastTurn("", None, embeddable=False), body
+    may = prompt.only_text and is_one_line(prompt.text) and _is_users(body, prompt.rest, dialect)
+    return LastTurn(prompt.text, path, may), prompt.rest
+
+
+def _is_users(body: dict[str, Any], rest: Mapping[str, Any], dialect: Dialect) -> bool:
+    """Whether the prompt stands in a last turn that a user wrote; of other APIs nobody knows what a turn is."""
+    if dialect == "generic":
+        return True
+    before, after = body.get(_SUBJECTS[dialect]), rest.get(_SUBJECTS[dialect])
+    if not isinstance(before, list) or not isinstance(after, list):
+        return isinstance(before, str)  # the input of a response: one turn of the user's
+    last = before[-1] if before else None
+    return isinstance(last, dict) and last.get("role") == "user" and after[-1] is not last

@@ -1,0 +1,216 @@
+"""What the transports of all HTTP libraries have in common: an HTTP request in, from the cache or on to the network.
+
+The law: a request that the cache has nothing to do with goes to the network as it is, and its response comes back as
+it is. Of the others only `accept-encoding` is changed, to what can be read while it passes.
+
+httpx and httpx2 are two libraries with one interface; `library` is either module, and `body` its kind of byte stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from functools import partial
+from typing import Any, ClassVar  # Any: objects of either library
+
+import orjson
+
+from semcache_integrations.cache import SemanticCache, shared_or_new
+from semcache_integrations.core.replay import Replay, checked
+from semcache_integrations.http.calls import Asked, Call, Head, Headers, Part
+from semcache_integrations.http.exchange import Exchange
+from semcache_integrations.http.problems import ProblemError
+from semcache_integrations.http.providers import dialect_of
+from semcache_integrations.http.recording import acceptable
+from semcache_integrations.http.requests import Reader
+
+_OWN = (b"x-llm-", b"x-semcache-")
+
+
+class Caching:
+    """A transport's cache; see `semcache_integrations.httpx.SemanticCacheTransport` for the arguments."""
+
+    library: ClassVar[Any]
+    body: ClassVar[type[Any]]
+
+    def __init__(
+        self,
+        cache: SemanticCache | None = None,
+        *,
+        transport: Any = None,
+        replay: Replay | None = None,
+        share: bool = False,
+        tenant_of: Callable[[Call], str] | None = None,
+        **settings: Any,  # CacheConfig checks them
+    ) -> None:
+        self._owns_cache = cache is None
+        self.cache = shared_or_new(cache, settings)
+        usual = Replay() if replay is None else checked(replay)
+        secret = self.cache.config.secret
+        key = b"" if secret is None else secret.get_secret_value().encode()
+        reader = Reader(usual, key, share, tenant_of)
+        self._exchange = Exchange(self.cache, reader, usual)
+        self._inner = self._network() if transport is None else transport
+
+    def _network(self) -> Any:
+        raise NotImplementedError
+
+    def _asked(self, request: Any) -> Asked | None:
+        """Return what the cache may answer, if the request's body is worth reading and has been read."""
+        prompt = request.headers.get("x-llm-prompt", "")
+        dialect = dialect_of(request.url.path) or ("generic" if prompt else None)
+        headers: Headers = tuple(request.headers.raw)
+        call = Call(request.method, str(request.url), headers, request.content, dialect, prompt)
+        try:
+            return self._exchange.read(call)
+        except ProblemError as problem:
+            self._exchange.troubles.complain("reading", problem)
+            return None
+
+    def _plain(self, request: Any) -> Any:
+        """Return the request without what was said to the cache alone."""
+        said = [field for field in request.headers.raw if not field[0].lower().startswith(_OWN)]
+        return request if len(said) == len(request.headers.raw) else self._with_headers(request, said)
+
+    def _readable(self, request: Any) -> Any:
+        """Return the request for an answer that can be read while it passes."""
+        understood = acceptable(request.headers.get("accept-encoding", ""))
+        fields = (field for field in request.headers.raw if not field[0].lower().startswith(_OWN))
+        said = [field for field in fields if field[0].lower() != b"accept-encoding"]
+        return self._with_headers(request, [*said, (b"accept-encoding", understood.encode())])
+
+    def _with_headers(self, request: Any, headers: list[tuple[bytes, bytes]]) -> Any:
+        return self.library.Request(
+            request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
+        )
+
+    def _response(self, head: Head, parts: object) -> Any:
+        return self.library.Response(
+            head.status, headers=list(head.headers), stream=self.body(parts), extensions=dict(head.extensions)
+        )
+
+    def _refusal(self, problem: ProblemError, asked: Asked) -> Any:
+        said = orjson.dumps(problem.body(anthropic=asked.dialect == "messages"))
+        headers = {"content-type": "application/json", "x-cache-status": "miss"}
+        return self.library.Response(problem.status, headers=headers, content=said)
+
+
+class SyncCaching(Caching):
+    """Carries sync requests."""
+
+    def _network(self) -> Any:
+        return self.library.HTTPTransport()
+
+    def carry(self, request: Any) -> Any:
+        """Return the response, from the cache or from the network."""
+        if worth_reading(request):
+            request.read()
+            asked = self._asked(request)
+            if asked is not None:
+                return self._answered(asked, self._readable(request))
+        return self._inner.handle_request(self._plain(request))
+
+    def _answered(self, asked: Asked, request: Any) -> Any:
+        parts = self._exchange.answer(asked, partial(self._fetched, request))
+        try:
+            head = next(parts)
+        except ProblemError as problem:
+            return self._refusal(problem, asked)
+        return self._response(_head(head), parts)
+
+    def _fetched(self, request: Any) -> Generator[Part, None, None]:
+        response = self._inner.handle_request(request)
+        try:
+            yield Head(response.status_code, _raw(response), response.extensions)
+            yield from response.stream
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Close the network's transport, and the cache if it was made here."""
+        self._inner.close()
+        if self._owns_cache:
+            self.cache.close()
+
+
+class AsyncCaching(Caching):
+    """Carries async requests; the twin of `SyncCaching`."""
+
+    def _network(self) -> Any:
+        return self.library.AsyncHTTPTransport()
+
+    async def acarry(self, request: Any) -> Any:
+        """Return the response, from the cache or from the network."""
+        if worth_reading(request):
+            await request.aread()
+            asked = self._asked(request)
+            if asked is not None:
+                return await self._answered(asked, self._readable(request))
+        return await self._inner.handle_async_request(self._plain(request))
+
+    async def _answered(self, asked: Asked, request: Any) -> Any:
+        parts = self._exchange.aanswer(asked, partial(self._fetched, request))
+        try:
+            head = await anext(parts)
+        except ProblemError as problem:
+            return self._refusal(problem, asked)
+        return self._response(_head(head), parts)
+
+    async def _fetched(self, request: Any) -> AsyncGenerator[Part, None]:
+        response = await self._inner.handle_async_request(request)
+        try:
+            yield Head(response.status_code, _raw(response), response.extensions)
+            async for piece in response.stream:
+                yield piece
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close the network's transport, and the cache if it was made here."""
+        await self._inner.aclose()
+        if self._owns_cache:
+            await self.cache.aclose()
+
+
+class Pieces:
+    """The body of a response, read from the pieces that an exchange yields."""
+
+    def __init__(self, parts: Generator[bytes, None, None]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._parts
+
+    def close(self) -> None:
+        """Leave the rest."""
+        self._parts.close()
+
+
+class AsyncPieces:
+    """Async twin of `Pieces`."""
+
+    def __init__(self, parts: AsyncGenerator[bytes, None]) -> None:
+        self._parts = parts
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._parts:
+            yield piece
+
+    async def aclose(self) -> None:
+        """Leave the rest."""
+        await self._parts.aclose()
+
+
+def worth_reading(request: Any) -> bool:
+    """Whether the cache may have to do with a request, as far as its head tells."""
+    kind = request.headers.get("content-type", "").lower()
+    return bool(request.method == "POST" and "json" in kind)
+
+
+def _head(part: Part) -> Head:
+    if isinstance(part, bytes):
+        raise TypeError("an answer begins with its head")
+    return part
+
+
+def _raw(response: Any) -> Headers:
+    return tuple(response.headers.raw)

@@ -1,0 +1,41 @@
+"""What the tests of HTTP share: a provider on this machine, a cache in memory, and the clients of both libraries."""
+
+from __future__ import annotations
+
+import httpx
+import httpx2
+import pytest
+
+from semcache_integrations import httpx as ours
+from semcache_integrations import httpx2 as ours2
+from semcache_integrations.testing import FakeUpstream
+
+LIBRARIES = {"httpx": (httpx, ours), "httpx2": (httpx2, ours2)}
+
+
+@pytest.fixture
+def upstream():
+    with FakeUpstream() as running:
+        yield running
+
+
+@pytest.fixture(params=list(LIBRARIES))
+def library(request):
+    return LIBRARIES[request.param][0]
+
+
+@pytest.fixture
+def client(library, cache):
+    """A plain client whose calls go through the cache."""
+    with library.Client(transport=_ours(library).SemanticCacheTransport(cache)) as one:
+        yield one
+
+
+@pytest.fixture
+async def aclient(library, cache):
+    async with library.AsyncClient(transport=_ours(library).AsyncSemanticCacheTransport(cache)) as one:
+        yield one
+
+
+def _ours(library):
+    return LIBRARIES[library.__name__][1]
