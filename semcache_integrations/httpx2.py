@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 try:
     import httpx2
     import httpx_sse as _httpx_sse
-    import jsonpath as _jsonpath
+    import jsonpath_rfc9535 as _jsonpath
 except ImportError as error:
     raise ImportError(
         f"caching below httpx2 needs {error.name}: pip install 'semcache-integrations[httpx2]'"

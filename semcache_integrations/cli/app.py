@@ -15,6 +15,7 @@ from semcache_integrations.cli import CONFIGURATION_ERROR_EXIT
 from semcache_integrations.cli.bench import bench
 from semcache_integrations.cli.demo import demo
 from semcache_integrations.cli.model import model
+from semcache_integrations.cli.serve import serve
 from semcache_integrations.cli.tune import tune
 from semcache_integrations.core.errors import ConfigurationError
 
@@ -63,6 +64,6 @@ def completion(shell: str) -> None:
     click.echo(complete(app, {}, "semcache", "_SEMCACHE_COMPLETE").source())
 
 
-COMMANDS: Final = (bench, demo, model, tune)
+COMMANDS: Final = (bench, demo, model, serve, tune)
 for command in COMMANDS:
     app.add_command(command)

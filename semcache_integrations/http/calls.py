@@ -60,7 +60,7 @@ class Head:
 
     status: int
     headers: Headers
-    extensions: Mapping[str, Any] = NO_EXTENSIONS  # Any: httpx's own
+    extensions: Mapping[str, Any] = field(default_factory=lambda: NO_EXTENSIONS)  # Any: the transport's own
 
     def with_headers(self, said: Mapping[str, str]) -> Head:
         """Return a head that says this, too, and nothing else of those names."""

@@ -10,12 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from semcache_integrations.core.errors import ConfigurationError
-
-Dialect: TypeAlias = Literal["chat", "responses", "messages", "generic"]
-"""The form of a request and of its answer: OpenAI's two, Anthropic's, or anything that a JSONPath can read."""
+from semcache_integrations.http.calls import Dialect
 
 OWN_PATHS = frozenset({"/semcache/v1/put", "/semcache/v1/get"})
 """The cache's own endpoints, which no provider answers."""

@@ -18,6 +18,7 @@ from semcache_integrations.http.calls import Asked, Call, Dialect
 from semcache_integrations.http.credentials import credential_of, keyed_headers, keyed_url
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.prompts import PromptPath
+from semcache_integrations.http.providers import PROMPTS
 from semcache_integrations.http.wishes import controls, wishes
 from semcache_integrations.wire.turns import LastTurn, is_one_line, last_turn
 
@@ -64,7 +65,8 @@ class Reader:
         body = _object(call.body)
         if any(body.get(name) for name in _GOES_ON):
             return None
-        turn, rest = _by_path(body, call.prompt, dialect) if call.prompt else _by_dialect(body, dialect)
+        named = call.prompt not in {"", PROMPTS[dialect]}
+        turn, rest = _by_path(body, call.prompt, dialect) if named else _by_dialect(body, dialect)
         credential = credential_of(call, self.secret)
         params = {
             name: value
@@ -154,8 +156,9 @@ def _by_path(body: dict[str, Any], path: str, dialect: Dialect) -> tuple[LastTur
     prompt = PromptPath(path).find(body)
     if prompt is None:
         return LastTurn("", None, embeddable=False), body
-    may = prompt.only_text and is_one_line(prompt.text) and _is_users(body, prompt.rest, dialect)
-    return LastTurn(prompt.text, path, may), prompt.rest
+    rest, holes = prompt.rest
+    may = prompt.only_text and is_one_line(prompt.text) and _is_users(body, rest, dialect)
+    return LastTurn(prompt.text, holes, may), rest
 
 
 def _is_users(body: dict[str, Any], rest: Mapping[str, Any], dialect: Dialect) -> bool:

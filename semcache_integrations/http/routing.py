@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from semcache_integrations.http.calls import Dialect
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.providers import (
     ANTHROPIC,
@@ -18,7 +19,6 @@ from semcache_integrations.http.providers import (
     OPENAI,
     OWN_PATHS,
     PROMPTS,
-    Dialect,
     Place,
     Provider,
     Providers,
@@ -155,7 +155,7 @@ def _aimed(provider: Provider, path: str, host: str, upstream: str) -> Target:
 
 def _dialect(place: Place | None, aimed: Target, *, overruled: bool) -> Dialect | None:
     if place is None:
-        return None
+        return dialect_of(aimed.path)
     if overruled and place.provider.name == GENERIC.name:
         return dialect_of(aimed.path) or place.dialect
     return place.dialect

@@ -1,0 +1,130 @@
+"""`semcache serve`: the cache as an HTTP proxy. The work is done in `http`."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any  # Any: settings, which CacheConfig checks
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from semcache_integrations.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from semcache_integrations.http.proxy import ProxySettings
+
+_MEGABYTE = 2**20
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, envvar="SEMCACHE_PORT"
+)
+@click.option(
+    "--upstream",
+    "upstreams",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="An upstream that callers may name by header; repeat it. Known providers are allowed anyway.",
+)
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    metavar="NAME=URL",
+    help="Where the calls of a provider go by default: openai=http://localhost:8000; repeat it.",
+)
+@click.option("--path", type=click.Path(file_okay=False), help="Directory that keeps the entries.")
+@click.option("--url", help="A Qdrant server that keeps them instead.")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), help="Least similarity of a hit; learned by default."
+)
+@click.option("--ttl", type=click.FloatRange(min=0, min_open=True), help="Seconds that an answer is kept.")
+@click.option("--share", is_flag=True, help="One cache for all callers, whatever their API keys.")
+@click.option(
+    "--max-body", type=click.IntRange(1), default=32, show_default=True, help="Megabytes of a request."
+)
+@click.option(
+    "--drain", type=click.FloatRange(min=0), default=30, show_default=True, help="Seconds to finish in."
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    envvar="SEMCACHE_LOG_LEVEL",
+)
+def serve(host: str, port: int, log_level: str, drain: float, **options: Any) -> None:  # Any: click's
+    """Serve the cache as an HTTP proxy: point any SDK's base_url at it."""
+    try:
+        import uvicorn
+
+        from semcache_integrations.http.proxy import create_proxy_app
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the proxy needs {error.name}: pip install 'semcache-integrations[server]'"
+        ) from error
+    from semcache_integrations import SemanticCache
+
+    settings = _settings(options)
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with SemanticCache(**_cache_settings(options)) as cache:
+        _greet(host, port, settings)
+        uvicorn.run(
+            create_proxy_app(cache, settings),
+            host=host,
+            port=port,
+            log_level="warning" if log_level == "info" else log_level,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=int(drain),
+        )
+
+
+def _cache_settings(options: dict[str, Any]) -> dict[str, Any]:
+    stated = {
+        "path": options["path"],
+        "url": options["url"],
+        "similarity_threshold": options["threshold"],
+        "ttl_s": options["ttl"],
+    }
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+def _settings(options: dict[str, Any]) -> ProxySettings:
+    from semcache_integrations.http.addresses import DEFAULT_HOSTS
+    from semcache_integrations.http.proxy import ProxySettings
+
+    return ProxySettings(
+        hosts=(*DEFAULT_HOSTS, *options["upstreams"]),
+        providers=_providers(options["providers"]),
+        share=options["share"],
+        largest=options["max_body"] * _MEGABYTE,
+    )
+
+
+def _providers(stated: tuple[str, ...]) -> Any:  # Any: imported late
+    from dataclasses import replace
+
+    from semcache_integrations.http.providers import DEFAULT
+
+    known = DEFAULT
+    for pair in stated:
+        name, equals, base = pair.partition("=")
+        provider = known.named(name)
+        if not equals or not base or provider is None or not provider.base:
+            raise ConfigurationError(f"--provider is openai=URL or anthropic=URL, not {pair!r}")
+        known = known.with_provider(replace(provider, base=base))
+    return known
+
+
+def _greet(host: str, port: int, settings: ProxySettings) -> None:
+    table = Table("SDK", "base_url", "goes to", title="semcache serve", title_justify="left")
+    shown = f"[{host}]" if ":" in host else host
+    for name, path in (("openai", "/v1"), ("anthropic", "")):
+        provider = settings.providers.named(name)
+        table.add_row(name, f"http://{shown}:{port}{path}", provider.base if provider else "")
+    Console().print(table)

@@ -1,0 +1,116 @@
+"""The proxy as an ASGI application: its own routes, and the gateway for everything else.
+
+The law: what is about the proxy (metrics, administration) is for this machine, or for who has the token; what is for
+callers is scoped by what they authenticate with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from semcache_integrations.cache import SemanticCache
+from semcache_integrations.core.replay import Replay
+from semcache_integrations.http import bodies
+from semcache_integrations.http.addresses import DEFAULT_HOSTS, Allowed, Upstream
+from semcache_integrations.http.aside import CacheAside
+from semcache_integrations.http.egress import Timeouts, Upstreams
+from semcache_integrations.http.exchange import Exchange
+from semcache_integrations.http.gateway import Gateway
+from semcache_integrations.http.providers import DEFAULT, Providers
+from semcache_integrations.http.requests import Reader
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_UNAVAILABLE = 503
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings:
+    """How a proxy behaves.
+
+    Attributes:
+        hosts: Upstreams that callers may name by header, as `Allowed` reads them, beside the providers' own.
+        providers: Which paths belong to whom, and where they go by default.
+        share: Whether entries are everybody's, whatever their credential.
+        replay: How kept answers are streamed.
+        timeouts: How long upstreams may take.
+        largest: Bytes of a request's body.
+    """
+
+    hosts: tuple[str, ...] = DEFAULT_HOSTS
+    providers: Providers = DEFAULT
+    share: bool = False
+    replay: Replay = field(default_factory=Replay)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    largest: int = bodies.LARGEST_REQUEST
+
+
+def create_proxy_app(
+    cache: SemanticCache,
+    settings: ProxySettings | None = None,
+    *,
+    upstreams: httpx.AsyncBaseTransport | None = None,
+) -> Starlette:
+    """Return the proxy.
+
+    Args:
+        cache: Where answers are kept; whoever made it closes it.
+        settings: How it behaves.
+        upstreams: What reaches the upstreams, instead of `Upstreams`.
+    """
+    chosen = settings or ProxySettings()
+    allowed = Allowed((*chosen.hosts, *_homes(chosen.providers)))
+    network = upstreams or Upstreams(allowed, timeouts=chosen.timeouts)
+    secret = _secret(cache)
+    reader = Reader(chosen.replay, secret, chosen.share)
+    gateway = Gateway(
+        Exchange(cache, reader, chosen.replay),
+        network,
+        check=lambda url: allowed.check(Upstream.of(url)),
+        providers=chosen.providers,
+        largest=chosen.largest,
+    )
+    aside = CacheAside(cache, secret=secret, share=chosen.share, largest=chosen.largest)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        app.state.ready = True
+        yield
+        app.state.ready = False
+        await network.aclose()
+
+    routes = [
+        Route("/", _alive),
+        Route("/healthz", _alive),
+        Route("/readyz", _ready),
+        Route("/semcache/v1/put", aside.put, methods=["PUT"]),
+        Route("/semcache/v1/get", aside.get, methods=["POST"]),
+        Route("/{path:path}", gateway.answer, methods=_METHODS),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _alive(_request: Request) -> Response:
+    return PlainTextResponse("semcache is running\n")
+
+
+async def _ready(request: Request) -> Response:
+    ready = getattr(request.app.state, "ready", False)
+    return JSONResponse({"ready": ready}, 200 if ready else _UNAVAILABLE)
+
+
+def _secret(cache: SemanticCache) -> bytes:
+    secret = cache.config.secret
+    return b"" if secret is None else secret.get_secret_value().encode()
+
+
+def _homes(providers: Providers) -> Iterable[str]:
+    """Return where the providers live: whoever configured them may reach them."""
+    return (Upstream.of(provider.base).authority for provider in providers if provider.base)
