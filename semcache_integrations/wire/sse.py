@@ -23,17 +23,24 @@ import orjson
 from httpx_sse import EventSource
 
 _DONE = "[DONE]"
+DONE = f"data: {_DONE}\n\n".encode()
+"""The frame that ends a stream of OpenAI's Chat Completions, and no other."""
+
 _HEADERS = {"content-type": "text/event-stream; charset=utf-8"}
 _SHOWN = 80  # of the data in an error's message
 
 
 def encoded(event: Mapping[str, Any]) -> bytes:
-    """Return the event as the frame in which both providers send it.
+    """Return the event as the frame in which its provider sends it.
+
+    Its `type` is the frame's event; without one, as the chunks of Chat Completions are, it is data alone.
 
     Raises:
         ValueError: its `type` is no name of an event: no text, or one of several lines.
     """
-    name = event.get("type")
+    if "type" not in event:
+        return b"data: %b\n\n" % _json(event)
+    name = event["type"]
     if not isinstance(name, str) or not name or not name.isprintable():
         raise ValueError(f"an event's type is a name on one line, not {name!r}")
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _json(event))

@@ -1,4 +1,4 @@
-"""Whole answers in the formats of Anthropic's Messages and OpenAI's Responses: generated, and one of all kinds."""
+"""Whole answers in the formats of `semcache_integrations.wire`: generated, and one of all kinds of each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,20 @@ def sdk_models(union):
 def one_of_keys(*keys):
     """Arbitrary JSON that is likely to get past the first check of a reader."""
     value = anything | st.sampled_from(
-        ["text", "message", "tool_use", "completed", "output_text", "end_turn", "function_call", 0, 1, [], {}]
+        [
+            "text",
+            "message",
+            "tool_use",
+            "completed",
+            "output_text",
+            "end_turn",
+            "function_call",
+            "stop",
+            0,
+            1,
+            [],
+            {},
+        ]
     )
     inner = st.dictionaries(st.sampled_from(keys), value, max_size=5)
     return st.dictionaries(
@@ -136,7 +149,7 @@ MESSAGE = {
     },
 }
 
-# ---- OpenAI
+# ---- OpenAI's Responses
 
 ANNOTATION = {
     "type": "url_citation",
@@ -297,6 +310,128 @@ def response_of(*items, **fields):
     return {**RESPONSE, "output": list(items), **fields}
 
 
+# ---- OpenAI's Chat Completions
+
+CITED = {name: value for name, value in ANNOTATION.items() if name != "type"}
+SOURCES = [{"type": "url_citation", "url_citation": CITED}]
+LOGPROBS = {
+    "content": [{"token": "It", "logprob": -0.1, "bytes": [73, 116], "top_logprobs": []}],
+    "refusal": None,
+}
+TOOL_CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+functions = st.fixed_dictionaries({"name": said, "arguments": texts}, optional={"x": anything})
+tool_calls = st.fixed_dictionaries(
+    {"id": ids.map("call_{}".format), "type": st.just("function"), "function": functions},
+    optional={"extra_content": objects},
+) | st.fixed_dictionaries(
+    {
+        "id": ids,
+        "type": st.just("custom"),
+        "custom": st.fixed_dictionaries({"name": said, "input": texts}),
+    }
+)
+thinkings = st.none() | texts
+chat_messages = st.fixed_dictionaries(
+    {"role": st.just("assistant"), "content": st.none() | texts},
+    optional={
+        "refusal": st.none() | st.just(""),
+        "reasoning_content": thinkings,
+        "reasoning": thinkings,
+        "tool_calls": st.none() | st.lists(tool_calls, max_size=3),
+        "function_call": st.none() | functions,
+        "annotations": st.just([]) | st.just(SOURCES),
+        "audio": st.none() | st.just({"id": "audio_1", "data": "UklGRg==", "transcript": "Hi."}),
+        "unknown": anything,
+    },
+)
+chat_choices = st.fixed_dictionaries(
+    {
+        "message": chat_messages,
+        "finish_reason": st.sampled_from(["stop", "tool_calls", "function_call", "length", "content_filter"]),
+    },
+    optional={
+        "logprobs": st.none() | st.just(LOGPROBS) | st.just({"content": None, "refusal": []}),
+        "content_filter_results": objects,
+        "unknown": anything,
+    },
+)
+chat_usages = st.fixed_dictionaries(
+    {"prompt_tokens": counts, "completion_tokens": counts, "total_tokens": counts},
+    optional={"completion_tokens_details": st.none() | st.just({"reasoning_tokens": 3})},
+)
+
+
+def completions(choices=chat_choices):
+    return st.fixed_dictionaries(
+        {
+            "id": ids.map("chatcmpl-{}".format),
+            "object": st.just("chat.completion"),
+            "created": counts,
+            "model": st.just("gpt-test"),
+            "choices": st.lists(choices, max_size=3).map(
+                lambda listed: [{**choice, "index": place} for place, choice in enumerate(listed)]
+            ),
+        },
+        optional={
+            "usage": chat_usages,
+            "system_fingerprint": st.none() | st.just("fp_1"),
+            "service_tier": st.none() | st.just("default"),
+            "provider": texts,
+            "unknown": anything,
+        },
+    )
+
+
+def chat_message_of(content="Paris.", **fields):
+    return {"role": "assistant", "content": content, "refusal": None, **fields}
+
+
+def completion_of(*messages, reason="stop", **fields):
+    choices = [
+        {"index": place, "message": message, "logprobs": None, "finish_reason": reason}
+        for place, message in enumerate(messages)
+    ]
+    return {**COMPLETION, "choices": choices, **fields}
+
+
+COMPLETION = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1_700_000_000,
+    "model": "gpt-test",
+    "system_fingerprint": "fp_1",
+    "service_tier": "default",
+    "provider": "Fake",
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "It is Paris.\n\nThe capital, that is. 你好 \U0001f469\u200d\U0001f467",
+                "reasoning_content": "They ask for a capital. I know it.",
+                "refusal": None,
+                "annotations": SOURCES,
+                "tool_calls": [
+                    {
+                        "id": "call_1",
+                        "type": "function",
+                        "function": {"name": "weather", "arguments": '{"days": [1, 2.5], "city": "Paris"}'},
+                    },
+                    {"id": "call_2", "type": "function", "function": {"name": "now", "arguments": ""}},
+                ],
+            },
+            "logprobs": LOGPROBS,
+            "finish_reason": "tool_calls",
+        }
+    ],
+    "usage": {
+        "prompt_tokens": 12,
+        "completion_tokens": 345,
+        "total_tokens": 357,
+        "completion_tokens_details": {"reasoning_tokens": 3},
+    },
+}
+
 MESSAGE_KEYS = (
     "type", "content", "usage", "stop_reason", "output_tokens", "text", "id", "input", "name", "message",
     "index", "delta", "content_block", "partial_json", "citation", "signature", "thinking", "container",
@@ -304,4 +439,9 @@ MESSAGE_KEYS = (
 RESPONSE_KEYS = (
     "type", "output", "status", "error", "incomplete_details", "content", "text", "id", "call_id", "name",
     "arguments", "input", "response", "refusal", "summary",
+)  # fmt: skip
+COMPLETION_KEYS = (
+    "object", "choices", "index", "message", "delta", "finish_reason", "content", "refusal", "tool_calls",
+    "function_call", "function", "custom", "name", "arguments", "input", "id", "logprobs", "usage", "error",
+    "audio", "created",
 )  # fmt: skip

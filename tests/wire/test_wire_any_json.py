@@ -5,11 +5,20 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from doubles.wire_bodies import MESSAGE_KEYS, RESPONSE_KEYS, anything, messages, one_of_keys, responses
+from doubles.wire_bodies import (
+    COMPLETION_KEYS,
+    MESSAGE_KEYS,
+    RESPONSE_KEYS,
+    anything,
+    completions,
+    messages,
+    one_of_keys,
+    responses,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semcache_integrations.wire import anthropic
+from semcache_integrations.wire import anthropic, openai_chat
 from semcache_integrations.wire import responses as openai
 
 
@@ -18,8 +27,9 @@ from semcache_integrations.wire import responses as openai
     [
         (anthropic, "content", MESSAGE_KEYS, messages(), "no message"),
         (openai, "output", RESPONSE_KEYS, responses(), "no response"),
+        (openai_chat, "choices", COMPLETION_KEYS, completions(), "no completion"),
     ],
-    ids=["anthropic", "openai"],
+    ids=["anthropic", "openai", "openai_chat"],
 )
 @given(data=st.data())
 def test_no_json_whatever_makes_a_question_raise(wire, parts, keys, whole, complaint, data):

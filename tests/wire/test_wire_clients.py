@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,31 +12,47 @@ from typing import get_args
 import anthropic
 import openai
 import pytest
-from doubles.wire_bodies import MESSAGE, RESPONSE
+from doubles.wire_bodies import COMPLETION, MESSAGE, RESPONSE
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
 
 from semcache_integrations.core.replay import Replay, Strategy
 from semcache_integrations.wire import anthropic as messages
+from semcache_integrations.wire import openai_chat as completions
 from semcache_integrations.wire import responses
-from semcache_integrations.wire.sse import encoded
+from semcache_integrations.wire.sse import DONE, encoded
 
 REPLAYS = [Replay(strategy, size) for strategy in get_args(Strategy) for size in (1, 3)]
 ASKED = {"model": "claude-test", "max_tokens": 99, "messages": [{"role": "user", "content": "Capital?"}]}
 WANTED = {"model": "gpt-test", "input": "Capital?"}
+CHAT = {"model": "gpt-test", "messages": ASKED["messages"]}
+COUNTED = {"stream_options": {"include_usage": True}}
 SETTINGS = {"api_key": "none-needed", "max_retries": 0}
 TEXT = MESSAGE["content"][4]["text"]
+CALLED = [
+    (call["function"]["name"], call["function"]["arguments"])
+    for call in COMPLETION["choices"][0]["message"]["tool_calls"]
+]
 
 
 class Provider(BaseHTTPRequestHandler):
-    """Answers with MESSAGE or RESPONSE, whole or in the events of our making."""
+    """Answers with MESSAGE, RESPONSE or COMPLETION, whole or in the events of our making."""
 
     replay = REPLAYS[0]
+    completion = COMPLETION
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        made, whole = (messages, MESSAGE) if self.path.endswith("/messages") else (responses, RESPONSE)
+        if self.path.endswith("/messages"):
+            whole, events, end = MESSAGE, messages.events(MESSAGE, self.replay), b""
+        elif self.path.endswith("/responses"):
+            whole, events, end = RESPONSE, responses.events(RESPONSE, self.replay), b""
+        else:
+            whole, end = self.completion, DONE
+            events = completions.events(whole, self.replay, usage="stream_options" in asked)
         body = json.dumps(whole).encode()
         if asked.get("stream"):
-            body = b"".join(map(encoded, made.events(whole, self.replay)))
+            body = b"".join(map(encoded, events)) + end
         self.send_response(200)
         self.send_header("content-type", "text/event-stream" if asked.get("stream") else "application/json")
         self.send_header("content-length", str(len(body)))
@@ -116,6 +133,66 @@ def test_openais_raw_events_are_what_we_assemble_the_response_from(address):
     with openai.OpenAI(base_url=address, **SETTINGS) as client:
         events = [event.to_dict() for event in client.responses.create(**WANTED, stream=True)]
     assert responses.assembled(events) == RESPONSE
+
+
+def test_openais_client_accumulates_the_completion(address):
+    with openai.OpenAI(base_url=address, **SETTINGS) as client:
+        whole = client.chat.completions.create(**CHAT)
+        with client.chat.completions.stream(**CHAT, **COUNTED) as stream:
+            events = list(stream)
+            final = stream.get_final_completion()
+    assert "".join(event.delta for event in events if event.type == "content.delta") == TEXT
+    done = [event for event in events if event.type == "tool_calls.function.arguments.done"]
+    assert [(call.name, call.arguments) for call in done] == CALLED
+    assert final.choices[0].message.content == whole.choices[0].message.content == TEXT
+    assert told(whole) == COMPLETION
+    assert accumulated(final) == without_additions(COMPLETION)
+
+
+async def test_openais_async_client_accumulates_the_completion(address):
+    async with (
+        openai.AsyncOpenAI(base_url=address, **SETTINGS) as client,
+        client.chat.completions.stream(**CHAT, **COUNTED) as stream,
+    ):
+        snapshots = [event.snapshot async for event in stream if event.type == "content.delta"]
+        final = await stream.get_final_completion()
+    assert snapshots[-1] == TEXT
+    assert accumulated(final) == without_additions(COMPLETION)
+
+
+def test_openais_state_accumulates_several_choices(address, monkeypatch):
+    first = {"index": 0, "message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}
+    second = {**COMPLETION["choices"][0], "index": 1}
+    monkeypatch.setattr(Provider, "completion", {**COMPLETION, "choices": [first, second]})
+    state = ChatCompletionStreamState()
+    with openai.OpenAI(base_url=address, **SETTINGS) as client:
+        for chunk in client.chat.completions.create(**CHAT, **COUNTED, stream=True):
+            state.handle_chunk(chunk)
+    assert accumulated(state.get_final_completion()) == without_additions(Provider.completion)
+
+
+def test_openais_raw_chunks_are_what_we_assemble_the_completion_from(address):
+    with openai.OpenAI(base_url=address, **SETTINGS) as client:
+        chunks = list(client.chat.completions.create(**CHAT, **COUNTED, stream=True))
+        uncounted = list(client.chat.completions.create(**CHAT, stream=True))
+    assert all(isinstance(chunk, ChatCompletionChunk) for chunk in chunks)
+    assert [chunk.usage is None for chunk in chunks] == [True] * (len(chunks) - 1) + [False]
+    assert completions.assembled(chunk.to_dict() for chunk in chunks) == COMPLETION
+    assert all("usage" not in chunk.to_dict() for chunk in uncounted)
+
+
+def accumulated(completion) -> object:
+    """Return what the SDK was told: it adds null for what no delta told, and leaves calls the index of theirs."""
+    return without_additions(told(completion))
+
+
+def without_additions(completion) -> object:
+    made = copy.deepcopy(completion)
+    for choice in made["choices"]:
+        choice["message"] = {name: value for name, value in choice["message"].items() if value is not None}
+        for place, call in enumerate(choice["message"].get("tool_calls", ())):
+            assert call.pop("index", place) == place
+    return made
 
 
 def told(answer) -> object:

@@ -6,13 +6,13 @@ import contextlib
 import json
 
 import pytest
-from doubles.wire_bodies import MESSAGE, RESPONSE, replays, said, texts
+from doubles.wire_bodies import COMPLETION, MESSAGE, RESPONSE, replays, said, texts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semcache_integrations.wire import anthropic
+from semcache_integrations.wire import anthropic, openai_chat
 from semcache_integrations.wire import responses as openai
-from semcache_integrations.wire.sse import decoded, encoded
+from semcache_integrations.wire.sse import DONE, decoded, encoded
 
 FIRST, SECOND = {"type": "a", "text": "x"}, {"type": "b"}
 TWO = 'event: a\ndata: {"type":"a","text":"x"}\n\nevent: b\ndata: {"type":"b"}\n\n'
@@ -24,6 +24,7 @@ jsons = st.recursive(
 typed = st.builds(
     lambda name, rest: {**rest, "type": name}, said.filter(str.isprintable), st.dictionaries(texts, jsons)
 )
+untyped = st.dictionaries(texts.filter("type".__ne__), jsons)
 
 
 def cut(data, at):
@@ -32,21 +33,24 @@ def cut(data, at):
     return [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)]
 
 
-def test_a_frame_is_what_both_providers_send():
+def test_a_frame_is_what_the_providers_send():
     assert encoded(FIRST) + encoded(SECOND) == TWO.encode()
+    assert encoded({"id": "a", "x": "\n"}) + DONE == b'data: {"id":"a","x":"\\n"}\n\ndata: [DONE]\n\n'
 
 
-@given(told=st.lists(typed, max_size=4), at=st.lists(st.integers(0, 999), max_size=5))
+@given(told=st.lists(typed | untyped, max_size=4), at=st.lists(st.integers(0, 999), max_size=5))
 def test_what_is_written_is_read_however_it_is_cut(told, at):
     written = b"".join(map(encoded, told))
     assert list(decoded(cut(written, at))) == told
 
 
 @given(replay=replays, at=st.lists(st.integers(0, 99_999), max_size=5))
-def test_the_events_of_both_formats_travel(replay, at):
+def test_the_events_of_all_formats_travel(replay, at):
     for made, told in ((anthropic, MESSAGE), (openai, RESPONSE)):
         written = b"".join(map(encoded, made.events(told, replay)))
         assert made.assembled(decoded(cut(written, at))) == told
+    written = b"".join(map(encoded, openai_chat.events(COMPLETION, replay, usage=True))) + DONE
+    assert openai_chat.assembled(decoded(cut(written, at))) == COMPLETION
 
 
 @given(

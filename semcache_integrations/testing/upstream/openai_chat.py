@@ -107,7 +107,8 @@ def _deltas(answer: Answer, call_id: str) -> Iterator[tuple[dict[str, Any], list
     """Yield delta, the tokens in it, and the finish reason."""
     if answer.tool:
         start = {"id": call_id, "type": "function", "function": {"name": answer.tool, "arguments": ""}}
-        yield {"role": "assistant", "content": None, "tool_calls": [{"index": 0, **start}]}, [], None
+        opened = {"role": "assistant", "content": None, "refusal": None}
+        yield {**opened, "tool_calls": [{"index": 0, **start}]}, [], None
         for piece in pieces(answer.arguments):
             yield {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}, [], None
     else:
