@@ -6,6 +6,7 @@ The law: what is not known to be whole is never kept, and a call gets what a liv
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -20,6 +21,8 @@ from semcache_integrations.http.calls import Asked, Dialect
 from semcache_integrations.wire import anthropic, openai_chat, responses, sse
 
 _VERSION = 1
+_DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*\Z")
+_TAIL = 64  # bytes that hold the last event of a chat
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
 
@@ -100,8 +103,8 @@ def _frames(body: Mapping[str, Any], asked: Asked, replay: Replay) -> Iterator[b
 def _assembled(dialect: Dialect, body: bytes) -> dict[str, Any] | None:
     if dialect == "generic":
         return None  # nobody knows what its end looks like
-    if dialect == "chat" and b"[DONE]" not in body:
-        return None
+    if dialect == "chat" and not _DONE.search(body, max(0, len(body) - _TAIL)):
+        return None  # a stream of several choices may be cut just between two of them
     whole: dict[str, Any] | None = _FORMS[dialect].assembled(sse.decoded(body))
     return whole
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
@@ -41,6 +42,12 @@ class Call:
     body: bytes
     dialect: Dialect | None = None
     prompt: str = ""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Host and path of the URL."""
+        parts = urlsplit(self.url)
+        return parts.netloc, parts.path
 
     def header(self, name: str) -> str:
         """Return a header's values, joined by commas as HTTP joins them; "" if there is none."""

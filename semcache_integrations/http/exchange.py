@@ -22,6 +22,7 @@ from semcache_integrations.core.models import Hit, Lookup, Miss
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.http.answers import Served, present
 from semcache_integrations.http.calls import Asked, Call, Head, Part
+from semcache_integrations.http.happenings import HIT
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.recording import Recorder
 from semcache_integrations.pacing import apaced, paced
@@ -208,7 +209,7 @@ class Exchange:
             if served is None:
                 return None
             said = labels.of_hit(found, self.cache.age_s(found.entry))
-            return Head(_OK, ()).with_headers({**_described(served), **said}), served
+            return Head(_OK, (), {HIT: found}).with_headers({**_described(served), **said}), served
         return None
 
     def _flight(self, asked: Asked) -> Hashable | None:

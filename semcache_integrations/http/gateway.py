@@ -6,7 +6,7 @@ agree; an error of ours is in the provider's own shape; no request fails because
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,7 @@ from semcache_integrations import labels
 from semcache_integrations.http import bodies
 from semcache_integrations.http.calls import Call, Head, Headers, Part
 from semcache_integrations.http.exchange import Exchange
+from semcache_integrations.http.happenings import Watch, Watcher
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.providers import DEFAULT, Providers, dialect_of
 from semcache_integrations.http.recording import acceptable
@@ -37,6 +38,7 @@ class Gateway:
         upstreams: Reaches the upstreams; raises `ProblemError` for those that it must not or cannot reach.
         check: Raises `ProblemError` for a URL that must not be asked, before anything is looked up.
         providers: Which paths belong to whom.
+        watchers: Are told what became of each request.
         largest: Bytes of a request's body.
     """
 
@@ -47,9 +49,11 @@ class Gateway:
         *,
         check: Callable[[str], None] = lambda _url: None,
         providers: Providers = DEFAULT,
+        watchers: Sequence[Watcher] = (),
         largest: int = bodies.LARGEST_REQUEST,
     ) -> None:
         self._exchange = exchange
+        self._watch = Watch(tuple(watchers), exchange.troubles)
         self._upstreams = upstreams
         self._check = check
         self._providers = providers
@@ -58,19 +62,28 @@ class Gateway:
     async def answer(self, request: Request) -> Response:
         """Return the response to a request."""
         try:
-            return await self._answer(request)
+            routed = self._routed(request)
+            self._check(routed.url)
+            body = await bodies.read(request, self._largest)
         except ProblemError as problem:
             return refusal(problem, anthropic=_is_anthropic(request))
+        return await self._answered(
+            Call(request.method, routed.url, _encoded(routed.headers), body, routed.dialect, routed.prompt)
+        )
 
-    async def _answer(self, request: Request) -> Response:
-        routed = self._routed(request)
-        self._check(routed.url)
-        body = await bodies.read(request, self._largest)
-        call = _call(request.method, routed, body)
-        asked = self._exchange.read(call)
-        if asked is None:
-            return await _response(self._fetched(call), labels.other("bypass"))
-        return await _response(self._exchange.aanswer(asked, partial(self._fetched, _readable(call))), {})
+    async def _answered(self, call: Call) -> Response:
+        asked = None
+        try:
+            asked = self._exchange.read(call)
+            if asked is None:
+                parts = self._watch.follow(call, None, self._fetched(call), labels.other("bypass"))
+            else:
+                answer = self._exchange.aanswer(asked, partial(self._fetched, _readable(call)))
+                parts = self._watch.follow(call, asked, answer, {})
+            return await _response(parts)
+        except ProblemError as problem:
+            self._watch.refused(call, asked, problem.status, problem.message)
+            return refusal(problem, anthropic=call.dialect == "messages")
 
     def _routed(self, request: Request) -> Route:
         path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1")
@@ -98,12 +111,12 @@ def refusal(problem: ProblemError, *, anthropic: bool) -> Response:
     return JSONResponse(problem.body(anthropic=anthropic), problem.status, headers)
 
 
-async def _response(parts: AsyncGenerator[Part, None], said: dict[str, str]) -> Response:
+async def _response(parts: AsyncGenerator[Part, None]) -> Response:
     head = await anext(parts)
     if isinstance(head, bytes):
         raise TypeError("an answer begins with its head")
     response = StreamingResponse(_pieces(parts), head.status)
-    response.raw_headers = list(head.with_headers(said).headers)
+    response.raw_headers = list(head.headers)
     return response
 
 
@@ -112,10 +125,6 @@ async def _pieces(parts: AsyncGenerator[Part, None]) -> AsyncIterator[bytes]:
         async for part in parts:
             if isinstance(part, bytes):
                 yield part
-
-
-def _call(method: str, routed: Route, body: bytes) -> Call:
-    return Call(method, routed.url, _encoded(routed.headers), body, routed.dialect, routed.prompt)
 
 
 def _readable(call: Call) -> Call:

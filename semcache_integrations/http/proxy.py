@@ -6,7 +6,7 @@ callers is scoped by what they authenticate with.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -24,6 +24,7 @@ from semcache_integrations.http.aside import CacheAside
 from semcache_integrations.http.egress import Timeouts, Upstreams
 from semcache_integrations.http.exchange import Exchange
 from semcache_integrations.http.gateway import Gateway
+from semcache_integrations.http.happenings import Watcher
 from semcache_integrations.http.providers import DEFAULT, Providers
 from semcache_integrations.http.requests import Reader
 
@@ -57,6 +58,7 @@ def create_proxy_app(
     settings: ProxySettings | None = None,
     *,
     upstreams: httpx.AsyncBaseTransport | None = None,
+    watchers: Sequence[Watcher] = (),
 ) -> Starlette:
     """Return the proxy.
 
@@ -64,6 +66,7 @@ def create_proxy_app(
         cache: Where answers are kept; whoever made it closes it.
         settings: How it behaves.
         upstreams: What reaches the upstreams, instead of `Upstreams`.
+        watchers: Are told what became of each request.
     """
     chosen = settings or ProxySettings()
     allowed = Allowed((*chosen.hosts, *_homes(chosen.providers)))
@@ -75,6 +78,7 @@ def create_proxy_app(
         network,
         check=lambda url: allowed.check(Upstream.of(url)),
         providers=chosen.providers,
+        watchers=watchers,
         largest=chosen.largest,
     )
     aside = CacheAside(cache, secret=secret, share=chosen.share, largest=chosen.largest)

@@ -13,10 +13,17 @@ from semcache_integrations.testing import FakeUpstream
 LIBRARIES = {"httpx": (httpx, ours), "httpx2": (httpx2, ours2)}
 
 
-@pytest.fixture
-def upstream():
+@pytest.fixture(scope="module")
+def provider():
     with FakeUpstream() as running:
         yield running
+
+
+@pytest.fixture
+def upstream(provider):
+    """The provider, to which nothing has been said yet."""
+    provider.reset()
+    return provider
 
 
 @pytest.fixture(params=list(LIBRARIES))
