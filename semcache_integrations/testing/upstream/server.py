@@ -1,22 +1,15 @@
-"""`FakeUpstream`: the server's life on a thread of its own, and what a test may ask it. No wire format here."""
+"""`FakeUpstream`: what a test may ask it, and plan. No wire format here."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
 from collections.abc import Callable
 from types import TracebackType
 
-import uvicorn
 from typing_extensions import Self
 
-from semcache_integrations.core.errors import ConfigurationError
+from semcache_integrations.testing.serving import Serving
 from semcache_integrations.testing.upstream.endpoints import Endpoints
 from semcache_integrations.testing.upstream.ledger import Call, Fault, FinishReason, Ledger
-
-_START_TIMEOUT_S = 30.0
-_NEVER_AGAIN_S = 10**9
 
 
 class FakeUpstream:
@@ -46,11 +39,7 @@ class FakeUpstream:
     ) -> None:
         self._ledger = Ledger()
         self._endpoints = Endpoints(self._ledger, answer, latency=latency or _at_once, token_s=token_s)
-        self._port = 0
-        self._started = threading.Event()
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._serving = Serving(self._endpoints.app(), name="FakeUpstream")
 
     @property
     def url(self) -> str:
@@ -64,11 +53,7 @@ class FakeUpstream:
         Raises:
             ConfigurationError: it has not been started.
         """
-        if not self._port:
-            raise ConfigurationError(
-                "this FakeUpstream has no address yet: `with FakeUpstream() as upstream:`"
-            )
-        return f"http://127.0.0.1:{self._port}"
+        return self._serving.origin
 
     @property
     def calls(self) -> list[Call]:
@@ -107,27 +92,12 @@ class FakeUpstream:
         Raises:
             ConfigurationError: it was started before.
         """
-        if self._thread is not None:
-            raise ConfigurationError("a FakeUpstream starts once only: make another one")
-        listener = _listener()
-        self._port = listener.getsockname()[1]
-        self._server = uvicorn.Server(self._config())
-        self._thread = threading.Thread(
-            target=self._server.run, args=([listener],), name="fake-upstream", daemon=True
-        )
-        self._thread.start()
-        if not self._started.wait(_START_TIMEOUT_S):
-            raise ConfigurationError(f"the FakeUpstream did not start within {_START_TIMEOUT_S:.0f} s")
+        self._serving.start()
         return self
 
     def close(self) -> None:
         """Stop serving, end what hangs, and wait for the thread; closing twice is fine."""
-        if self._thread is None or self._server is None or not self._thread.is_alive():
-            return
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._endpoints.closing.set)
-        self._server.should_exit = True
-        self._thread.join()
+        self._serving.close(self._endpoints.closing.set)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -136,36 +106,6 @@ class FakeUpstream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _config(self) -> uvicorn.Config:
-        """Configure the server so that it needs nothing beyond its base install and leaves logging alone."""
-        return uvicorn.Config(
-            self._endpoints.app(),
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=1,
-            callback_notify=self._note_start,  # called in the first turn of the server's loop, when it serves
-            timeout_notify=_NEVER_AGAIN_S,
-        )
-
-    async def _note_start(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._started.set()
-
-
-def _listener() -> socket.socket:
-    """Listen on a free port of this machine.
-
-    asyncio switches Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms.
-    """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    return listener
 
 
 def _at_once() -> float:
