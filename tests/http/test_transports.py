@@ -10,24 +10,12 @@ import anthropic
 import httpx2
 import openai
 import pytest
+from doubles.http_questions import OTHER, QUESTION, REWORDED, WHOLE, chat, events, status
 from doubles.http_wire import WireUpstream
 
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.httpx2 import AsyncSemanticCacheTransport, SemanticCacheTransport
-
-QUESTION = "What is the capital of France?"
-REWORDED = "What's the capital of France?"
-OTHER = "How do I bake sourdough bread at home?"
-
-
-def chat(question=QUESTION, **more):
-    return {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": question}], **more}
-
-
-def status(response):
-    return response.headers.get("x-cache-status")
-
 
 # -- the SDKs ------------------------------------------------------------------------------------------
 
@@ -354,16 +342,6 @@ def test_errors_and_redirects_pass_and_are_not_kept(client, code):
         assert wire.count == 2
 
 
-WHOLE = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "gpt-4o-mini",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Paris"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-}
-
-
 def test_a_compressed_answer_passes_compressed_and_is_kept(client):
     packed = gzip.compress(json.dumps(WHOLE).encode())
     with WireUpstream(packed[:9], packed[9:], headers={"content-encoding": "gzip"}) as wire:
@@ -409,13 +387,6 @@ def test_an_answer_that_is_not_whole_is_not_kept(client, library, upstream, faul
 
 
 # -- streams -------------------------------------------------------------------------------------------
-
-
-def events(*deltas):
-    head = {name: WHOLE[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
-    for delta, reason in (*((delta, None) for delta in deltas), ({}, "stop")):
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        yield f"data: {json.dumps({**head, 'choices': [choice]})}\n\n".encode()
 
 
 def test_a_stream_is_read_live_and_kept_though_the_reader_leaves_after_its_last_event(client):
