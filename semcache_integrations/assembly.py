@@ -250,8 +250,7 @@ def _open_server(url: str, config: CacheConfig, embedder: Embedder) -> Store:
 
 def keyring_of(config: CacheConfig, embedder: Embedder) -> Keyring:
     """Return the keys of a cache: another secret or another vector space means other namespaces."""
-    secret = config.secret.get_secret_value().encode() if config.secret else b""
-    return Keyring(secret, space=f"{embedder.name}|{embedder.dimension}")
+    return Keyring(config.secret_bytes, space=f"{embedder.name}|{embedder.dimension}")
 
 
 def local_ttl_s(config: CacheConfig) -> float:

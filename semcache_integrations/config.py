@@ -182,6 +182,11 @@ class CacheConfig(BaseModel):
             raise ValueError('policy="verified" writes in the background: drop background_writes')
 
     @property
+    def secret_bytes(self) -> bytes:
+        """What digests are keyed with; empty without a `secret`."""
+        return b"" if self.secret is None else self.secret.get_secret_value().encode()
+
+    @property
     def policy_name(self) -> PolicyName:
         """The policy in force: whoever states a threshold, and no policy, gets exactly that threshold."""
         if self.policy is not None:

@@ -16,12 +16,14 @@ from typing import Any, Final  # Any: JSON
 import orjson
 
 from semcache_integrations.core.answers import register
-from semcache_integrations.core.replay import Replay
+from semcache_integrations.core.replay import Replay, split
 from semcache_integrations.http.calls import Asked, Dialect
 from semcache_integrations.wire import anthropic, openai_chat, responses, sse
 
 _VERSION = 1
 _DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*\Z")
+_EVENT = re.compile(r".*?(?:\r\n\r\n|\n\n|\r\r|\Z)", re.DOTALL)
+_TEXTS = ("text/", "application/x-ndjson", "application/jsonl")
 _TAIL = 64  # bytes that hold the last event of a chat
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
@@ -45,22 +47,25 @@ class Served:
     pause_s: float = 0.0
 
 
-def pack(dialect: Dialect, content_type: str, body: bytes) -> str | None:
+def pack(dialect: Dialect, content_type: str, body: bytes, *, ended: bool = False) -> str | None:
     """Return the payload of a complete answer, or None for one that must not be kept.
 
     Args:
         dialect: How it is written.
         content_type: What its head calls it.
         body: All of it, decoded.
+        ended: Whether whoever answered said that this is all; a connection that ends says nothing of the kind.
     """
     kind = content_type.partition(";")[0].strip().lower()
     try:
-        whole = _assembled(dialect, body) if kind == EVENTS else _loaded(kind, body)
+        whole = (
+            _plain(content_type, kind, body, ended=ended)
+            if dialect == "generic"
+            else _spoken(dialect, kind, body)
+        )
     except (ValueError, RecursionError):
         return None
-    if not whole or not _is_complete(dialect, whole):
-        return None
-    return _dumped({"v": _VERSION, "body": whole})
+    return None if whole is None else _dumped({"v": _VERSION, "body": whole})
 
 
 def present(payload: str, asked: Asked, usual: Replay) -> Served | None:
@@ -70,16 +75,16 @@ def present(payload: str, asked: Asked, usual: Replay) -> Served | None:
     readers rely on that: it is then asked anew, and overwrites the entry.
     """
     body = _opened(payload)
-    if body is None or (asked.stream and asked.dialect == "generic"):
+    replay = asked.wishes.replay or usual
+    if body is None:
         return None
-    counted = asked.usage or not asked.stream
-    if asked.dialect in _NEEDS_USAGE and counted and not body.get("usage"):
+    if asked.dialect == "generic":
+        return Served(body["kind"], _pieces(body["kind"], body["text"], replay), replay.delay_s)
+    if asked.dialect in _NEEDS_USAGE and not body.get("usage") and (asked.usage or not asked.stream):
         return None
-    form = _FORMS.get(asked.dialect)
-    fresh = body if form is None else form.renamed(body)
+    fresh = _FORMS[asked.dialect].renamed(body)
     if not asked.stream:
         return Served(JSON, _dumped(fresh).encode())
-    replay = asked.wishes.replay or usual
     return Served(f"{EVENTS}; charset=utf-8", _frames(fresh, asked, replay), replay.delay_s)
 
 
@@ -100,25 +105,44 @@ def _frames(body: Mapping[str, Any], asked: Asked, replay: Replay) -> Iterator[b
         yield from map(sse.encoded, _FORMS[asked.dialect].events(body, replay))
 
 
-def _assembled(dialect: Dialect, body: bytes) -> dict[str, Any] | None:
-    if dialect == "generic":
-        return None  # nobody knows what its end looks like
-    if dialect == "chat" and not _DONE.search(body, max(0, len(body) - _TAIL)):
-        return None  # a stream of several choices may be cut just between two of them
-    whole: dict[str, Any] | None = _FORMS[dialect].assembled(sse.decoded(body))
-    return whole
+def _pieces(kind: str, text: str, replay: Replay) -> bytes | Iterator[bytes]:
+    """Return a text of which only its type is known: JSON in one piece, events one by one, others as replays are."""
+    if kind.startswith(EVENTS):
+        return (event.encode() for event in _EVENT.findall(text))
+    if kind.startswith("text/"):
+        return (piece.encode() for piece in split(text, replay))
+    return text.encode()
 
 
-def _loaded(kind: str, body: bytes) -> dict[str, Any] | None:
-    if kind != JSON and not kind.endswith("+json"):
-        return None
-    loaded = json.loads(body)  # not orjson: it rounds integers of more than 64 bits
-    return loaded if isinstance(loaded, dict) else None
+def _plain(content_type: str, kind: str, body: bytes, *, ended: bool) -> dict[str, Any] | None:
+    """Return an answer of which only its type is known, as it stands."""
+    text = body.decode()
+    if _is_json(kind):
+        loaded = json.loads(text)
+        whole = bool(loaded) and not (isinstance(loaded, dict) and loaded.get("error"))
+    else:
+        whole = ended and bool(text.strip()) and kind.startswith(_TEXTS)
+    return {"kind": content_type, "text": text} if whole else None
 
 
-def _is_complete(dialect: Dialect, whole: Mapping[str, Any]) -> bool:
-    form = _FORMS.get(dialect)
-    return not whole.get("error") if form is None else form.is_complete(whole)
+def _spoken(dialect: Dialect, kind: str, body: bytes) -> dict[str, Any] | None:
+    form = _FORMS[dialect]
+    if kind == EVENTS:
+        whole = None if _is_cut(dialect, body) else form.assembled(sse.decoded(body))
+    else:
+        whole = (
+            json.loads(body) if _is_json(kind) else None
+        )  # not orjson: it rounds integers of more than 64 bits
+    return whole if isinstance(whole, dict) and form.is_complete(whole) else None
+
+
+def _is_cut(dialect: Dialect, body: bytes) -> bool:
+    """Whether a chat lacks its last event: a stream of several choices may be cut just between two of them."""
+    return dialect == "chat" and not _DONE.search(body, max(0, len(body) - _TAIL))
+
+
+def _is_json(kind: str) -> bool:
+    return kind == JSON or kind.endswith("+json")
 
 
 def _dumped(value: Mapping[str, Any]) -> str:
@@ -144,5 +168,12 @@ def _says(dialect: str, payload: str) -> str:
     return said
 
 
+def _text(payload: str) -> str:
+    text: str = (_opened(payload) or {})["text"]
+    return text
+
+
 for _dialect in _FORMS:
     register(f"http.{_dialect}", partial(_says, _dialect))
+for _dialect in ("generic", "app"):
+    register(f"http.{_dialect}", _text)

@@ -18,10 +18,9 @@ from semcache_integrations.cache import SemanticCache
 from semcache_integrations.core.models import Hit
 from semcache_integrations.http import bodies
 from semcache_integrations.http.calls import Call
-from semcache_integrations.http.credentials import credential_of
+from semcache_integrations.http.credentials import credential_of, tenant_name
 from semcache_integrations.http.gateway import refusal
 from semcache_integrations.http.problems import ProblemError
-from semcache_integrations.http.requests import TENANT
 from semcache_integrations.http.wishes import controls
 
 _OK, _BAD_REQUEST, _NOT_FOUND, _UNAVAILABLE = 200, 400, 404, 503
@@ -81,8 +80,7 @@ class CacheAside:
         return Response(text, headers=labels.of_hit(found, self._cache.age_s(found.entry)), media_type=_PLAIN)
 
     def _tenant(self, call: Call) -> str:
-        credential = "" if self._share else credential_of(call, self._secret)
-        return TENANT + credential if credential else ""
+        return tenant_name(credential_of(call, self._secret), share=self._share)
 
     async def _said(self, request: Request, *names: str) -> tuple[Call, dict[str, Any]]:
         body = await bodies.read(request, self._largest)

@@ -60,6 +60,11 @@ def credential_of(call: Call, secret: bytes = b"") -> str:
     return blake2b(orjson.dumps(named), digest_size=16, key=key, person=b"semcache-http").hexdigest()
 
 
+def tenant_name(credential: str, *, share: bool) -> str:
+    """Return the tenant of who has a credential: nobody's and everybody's entries have none."""
+    return f"key-{credential}" if credential and not share else ""
+
+
 def keyed_url(url: str) -> str:
     """Return the URL without the credentials in its query."""
     parts = urlsplit(url)

@@ -71,8 +71,7 @@ def create_proxy_app(
     chosen = settings or ProxySettings()
     allowed = Allowed((*chosen.hosts, *_homes(chosen.providers)))
     network = upstreams or Upstreams(allowed, timeouts=chosen.timeouts)
-    secret = _secret(cache)
-    reader = Reader(chosen.replay, secret, chosen.share)
+    reader = Reader(chosen.replay, cache.config.secret_bytes, chosen.share)
     gateway = Gateway(
         Exchange(cache, reader, chosen.replay),
         network,
@@ -81,7 +80,7 @@ def create_proxy_app(
         watchers=watchers,
         largest=chosen.largest,
     )
-    aside = CacheAside(cache, secret=secret, share=chosen.share, largest=chosen.largest)
+    aside = CacheAside(cache, secret=cache.config.secret_bytes, share=chosen.share, largest=chosen.largest)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -108,11 +107,6 @@ async def _alive(_request: Request) -> Response:
 async def _ready(request: Request) -> Response:
     ready = getattr(request.app.state, "ready", False)
     return JSONResponse({"ready": ready}, 200 if ready else _UNAVAILABLE)
-
-
-def _secret(cache: SemanticCache) -> bytes:
-    secret = cache.config.secret
-    return b"" if secret is None else secret.get_secret_value().encode()
 
 
 def _homes(providers: Providers) -> Iterable[str]:

@@ -16,6 +16,9 @@ from semcache_integrations.http.calls import Asked, Head
 LARGEST_ANSWER: Final = 16 * 2**20
 """Bytes, decoded; a longer answer passes through and is not kept."""
 
+IN_PROCESS: Final = "semcache_in_process"
+"""What a head has among its extensions whose body ends only where whoever answers says so."""
+
 _LEAST_OK, _MOST_OK = 200, 299
 _WINDOW: Final = 31  # zlib's number for a window of 32 kB in a gzip wrapper
 _GZIPPED = frozenset({"gzip", "x-gzip"})
@@ -45,6 +48,7 @@ class Recorder:
         self._body = bytearray()
         self._searched = 0  # so far no mark in the body, or none that ends it
         self._looks = 0
+        self._in_process = head.extensions.get(IN_PROCESS) is True
         self._records = asked.wishes.keeps and _may_be_kept(asked, head)
 
     def takes(self, raw: bytes) -> str | None:
@@ -61,7 +65,7 @@ class Recorder:
 
     def ends(self) -> str | None:
         """The upstream sent all: return the payload, unless it was returned before or there is none."""
-        return self._payload() if self._records else None
+        return self._payload(ended=True) if self._records else None
 
     def _has_ended(self) -> bool:
         """Whether an event that may be the last one is there, with the blank line that closes it."""
@@ -71,9 +75,9 @@ class Recorder:
         self._searched = max(0, len(self._body) - len(self._mark)) if at < 0 else at + len(self._mark)
         return at >= 0
 
-    def _payload(self) -> str | None:
+    def _payload(self, *, ended: bool = False) -> str | None:
         self._looks += 1
-        payload = pack(self._dialect, self._kind, bytes(self._body))
+        payload = pack(self._dialect, self._kind, bytes(self._body), ended=ended and self._in_process)
         if payload is not None:
             self._give_up()
         return payload

@@ -9,21 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.http.calls import Asked, Call, Dialect
-from semcache_integrations.http.credentials import credential_of, keyed_headers, keyed_url
+from semcache_integrations.http.credentials import credential_of, keyed_headers, keyed_url, tenant_name
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.prompts import PromptPath
 from semcache_integrations.http.providers import PROMPTS
 from semcache_integrations.http.wishes import controls, wishes
 from semcache_integrations.wire.turns import LastTurn, is_one_line, last_turn
-
-TENANT: Final = "key-"
-"""What the tenants begin with whose name is the digest of a credential."""
 
 _SUBJECTS: Mapping[Dialect, str] = {"chat": "messages", "messages": "messages", "responses": "input"}
 _UNKEYED = frozenset(
@@ -59,10 +56,10 @@ class Reader:
             UnkeyableError: something in it has no canonical form.
         """
         dialect = call.dialect
-        if dialect is None or call.method != "POST" or not _is_json(call):
+        if dialect is None or call.method != "POST" or not is_json(call):
             return None
         asked_for = wishes(call, self.replay)
-        body = _object(call.body)
+        body = object_of(call.body)
         if any(body.get(name) for name in _GOES_ON):
             return None
         named = call.prompt not in {"", PROMPTS[dialect]}
@@ -84,26 +81,29 @@ class Reader:
                 call.header("x-semcache-namespace"),
                 turn.rest,
             ],
-            tenant=self._tenant(call, credential),
+            tenant=self.tenant_of(call) if self.tenant_of else tenant_name(credential, share=self.share),
             dialect=f"http.{dialect}",
             controls=controls(call, semantic=turn.embeddable and not tools),
         )
         options = body.get("stream_options")
         usage = isinstance(options, dict) and options.get("include_usage") is True
-        return Asked(request, dialect, body.get("stream") is True, usage, asked_for, credential)
-
-    def _tenant(self, call: Call, credential: str) -> str:
-        if self.tenant_of is not None:
-            return self.tenant_of(call)
-        return TENANT + credential if credential and not self.share else ""
+        stream = dialect != "generic" and body.get("stream") is True
+        return Asked(request, dialect, stream, usage, asked_for, credential)
 
 
-def _is_json(call: Call) -> bool:
+def is_json(call: Call) -> bool:
+    """Whether a body is JSON that can be read as it stands."""
     kind = call.header("content-type").partition(";")[0].strip().lower()
     return (kind == "application/json" or kind.endswith("+json")) and not call.header("content-encoding")
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def object_of(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body.
+
+    Raises:
+        ProblemError: it is none.
+        UnkeyableError: two readers may read it differently.
+    """
     try:
         loaded = json.loads(body, object_pairs_hook=_unrepeated)
     except RecursionError:
@@ -130,8 +130,9 @@ def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _says_nothing(name: str, value: object, dialect: Dialect) -> bool:
+    """Whether a parameter cannot change what is answered; of other APIs nobody knows any."""
     if dialect == "generic":
-        return name == "stream"
+        return False
     return name in _UNKEYED or (name in _DEFAULTS and _DEFAULTS[name] == value)
 
 

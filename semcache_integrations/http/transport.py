@@ -45,9 +45,7 @@ class Caching:
         self._owns_cache = cache is None
         self.cache = shared_or_new(cache, settings)
         usual = Replay() if replay is None else checked(replay)
-        secret = self.cache.config.secret
-        key = b"" if secret is None else secret.get_secret_value().encode()
-        reader = Reader(usual, key, share, tenant_of)
+        reader = Reader(usual, self.cache.config.secret_bytes, share, tenant_of)
         self._exchange = Exchange(self.cache, reader, usual)
         self._inner = self._network() if transport is None else transport
 

@@ -89,8 +89,7 @@ class LiteLLMSemanticCache(Cache):
         self._troubles = Troubles(log)
         self._writes = Writes(self._new_ticket, self._is_ours)
         self._served = LastServed()
-        secret = self.engine.config.secret
-        self._secret = secret.get_secret_value().encode() if secret else b""
+        self._secret = self.engine.config.secret_bytes
         WATCH.tell(self)
 
     @property

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 
@@ -25,7 +25,7 @@ class Serving:
         lifespan: `on` where the application has something to begin and to end.
     """
 
-    def __init__(self, app: Any, *, name: str, lifespan: str = "off") -> None:
+    def __init__(self, app: Any, *, name: str, lifespan: Literal["on", "off"] = "off") -> None:
         self._app = app
         self._name = name
         self._lifespan = lifespan
