@@ -96,6 +96,20 @@ async def test_calls_that_bring_nothing_leave_no_tickets(patient, provider, call
     assert (airborne(patient), kept(patient)) == (0, 0)
 
 
+async def test_a_hit_leads_nobody_and_leaves_no_ticket(patient, provider, called):
+    for _ in range(2):
+        await litellm.acompletion(messages=messages("a question"), **called)
+        await written()
+    assert provider.count == 1
+    assert (airborne(patient), kept(patient)) == (0, 0)
+
+
+async def test_a_cache_that_is_not_in_use_keeps_no_tickets(cache, patient, provider):
+    await KINDS["text"].call("async", "a question", provider)
+    await written()
+    assert (kept(cache), kept(patient)) == (0, 0)
+
+
 def test_a_call_id_that_is_no_text_fails_no_call(patient, provider, called):
     for _ in range(2):
         answer = litellm.completion(messages=messages("a question"), litellm_call_id=["odd"], **called)

@@ -152,6 +152,18 @@ async def test_calls_that_are_not_equal_do_not_wait_for_each_other(patient, chat
     assert provider.count == 2
 
 
+@pytest.mark.parametrize("block", ["bypass", "refresh"])
+async def test_calls_that_are_not_looked_up_wait_for_nobody(patient, chat, open_provider, block):
+    open_provider.fail(hang=True)
+    first = asyncio.create_task(chat.ask())
+    await until(lambda: open_provider.count == 1)
+    with getattr(patient.engine, block)():
+        second = asyncio.create_task(chat.ask())
+    await until(second.done)  # before its patience ends
+    assert said(second.result()).startswith("Answer to")
+    first.cancel()
+
+
 # -- whoever leads and brings nothing ------------------------------------------------------------------
 
 
