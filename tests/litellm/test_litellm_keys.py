@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import DEFAULT_CONTROLS
-from semcache_integrations.litellm.requests import chat_request, embedding_request
+from semcache_integrations.litellm.requests import (
+    chat_request,
+    embedding_request,
+    responses_request,
+    text_request,
+)
 from semcache_integrations.litellm.wishes import controls
 
 NAMES = st.sampled_from(
@@ -184,9 +189,11 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}
         ({"tools": []}, True),
         ({"tools": [{"type": "function"}]}, False),
         ({"functions": [{"name": "f"}]}, False),
+        ({"mcp_servers": [{"url": "http://tools"}]}, False),
         ({"cache": {"semantic": False}}, False),
         ({"messages": [{"role": "user", "content": [IMAGE, {"type": "text", "text": "q"}]}]}, False),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}, IMAGE]}]}, False),
+        ({"messages": [{"role": "user", "content": [{"type": "document", "text": "q"}]}]}, False),
         ({"messages": [{"role": "tool", "tool_call_id": "c", "content": "42"}]}, False),
         ({"messages": [{"role": "assistant", "content": "q"}]}, False),
         ({"messages": [{"role": "user", "content": None}]}, False),
@@ -195,6 +202,34 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}
 def test_only_a_users_plain_text_has_a_semantic_tier(change, semantic):
     request = chat_request({"model": "m", "messages": [{"role": "user", "content": "q"}], **change})
     assert request.controls.semantic is semantic
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"role": "user", "content": "q", "name": "anna"},
+        {"role": "user", "content": [{"type": "text", "text": "q", "citations": {"enabled": True}}]},
+    ],
+    ids=["beside it", "on the text"],
+)
+def test_what_comes_with_the_question_is_keyed(turn):
+    assert key({"messages": [turn]}) != key({"messages": [{"role": "user", "content": "q"}]})
+
+
+@pytest.mark.parametrize(
+    ("asked", "semantic"),
+    [
+        ({"prompt": "q"}, True),
+        ({"prompt": "q", "suffix": ""}, True),
+        ({"prompt": "q", "suffix": "end"}, False),
+        ({"prompt": "q\nr"}, False),
+        ({"prompt": " \n"}, False),
+        ({"prompt": ["q"]}, False),
+    ],
+    ids=str,
+)
+def test_only_a_prompt_of_one_line_that_is_to_be_continued_has_a_semantic_tier(asked, semantic):
+    assert text_request({"model": "m", **asked}).controls.semantic is semantic
 
 
 def test_a_call_without_wishes_has_the_engines_default_controls():
@@ -244,6 +279,19 @@ def test_a_wish_without_meaning_is_refused(wish):
 def test_what_has_no_canonical_form_has_no_key(arguments):
     with pytest.raises(UnkeyableError):
         chat_request({"model": "m", **arguments})
+
+
+@pytest.mark.parametrize("prompt", [None, "", [], 7, {"text": "q"}], ids=str)
+def test_a_text_completion_without_a_prompt_has_no_key(prompt):
+    with pytest.raises(UnkeyableError):
+        text_request({"model": "m", "prompt": prompt})
+
+
+@pytest.mark.parametrize("elsewhere", [{"conversation": "conv_1"}, {"background": True}], ids=str)
+def test_a_response_that_depends_on_what_the_provider_keeps_or_comes_later_has_no_key(elsewhere):
+    assert responses_request({"model": "m", "input": "q", "background": False})
+    with pytest.raises(UnkeyableError):
+        responses_request({"model": "m", "input": "q", **elsewhere})
 
 
 def test_a_request_is_a_snapshot():
