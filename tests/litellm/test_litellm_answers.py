@@ -7,7 +7,10 @@ import json
 import pytest
 from litellm.types.utils import ModelResponse
 
+from semcache_integrations.core.replay import Replay
+from semcache_integrations.litellm import messages
 from semcache_integrations.litellm.chat import pack, unpack
+from semcache_integrations.litellm.stream import Wanted
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"q": 1}'}}
 USAGE = {
@@ -88,6 +91,16 @@ def test_tool_calls_come_back_with_ids_of_their_own():
     calls = [call for _ in range(2) for call in unpack(pack(kept)).fresh().choices[0].message.tool_calls]
     assert len({call.id for call in calls} | {"call_1", "call_2"}) == 6
     assert {call.function.arguments for call in calls} == {'{"q": 1}'}
+
+
+def test_the_calls_of_a_message_come_back_with_ids_of_their_own():
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"q": 1}}
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    payload = messages.pack({"type": "message", "content": [call], "stop_reason": "tool_use", "usage": usage})
+    wanted = Wanted("m", stream=False, replay=Replay(), usage=False, logging_obj=None, arguments={})
+    calls = [messages.present(payload, wanted)["content"][0] for _ in range(2)]
+    assert len({one["id"] for one in calls} | {"toolu_1"}) == 3
+    assert [one["input"] for one in calls] == [{"q": 1}] * 2
 
 
 @pytest.mark.parametrize(
