@@ -8,7 +8,7 @@ import pytest
 from litellm.types.utils import ModelResponse
 
 from semcache_integrations.core.replay import Replay
-from semcache_integrations.litellm import messages
+from semcache_integrations.litellm import messages, text
 from semcache_integrations.litellm.chat import pack, unpack
 from semcache_integrations.litellm.stream import Wanted
 
@@ -129,6 +129,35 @@ def test_a_streamed_answer_with_several_choices_is_not_kept():
     several = answer({"content": "Paris."}, {"content": "Lyon."})
     assert pack(several) is not None
     assert pack(several, model="gpt-4o", streamed=[]) is None
+
+
+SAID = {"index": 0, "text": "Paris.", "finish_reason": "stop"}
+
+
+@pytest.mark.parametrize(
+    "partial",
+    [
+        *({"choices": [{**SAID, **change}]} for change in ({"finish_reason": "length"}, {"text": " \n"})),
+        {"choices": [{**SAID, "text": None}]},
+        {"choices": [SAID, {**SAID, "finish_reason": "length"}]},
+        {"choices": []},
+        {"choices": [SAID], "object": "list"},
+        {
+            "choices": [{"message": {"content": "Paris."}, "finish_reason": "stop"}],
+            "object": "chat.completion",
+        },
+    ],
+    ids=str,
+)
+def test_an_incomplete_or_foreign_text_is_not_kept(partial):
+    assert text.pack({"object": "text_completion", "choices": [SAID]}) is not None
+    assert text.pack({"object": "text_completion", **partial}) is None
+
+
+def test_a_streamed_text_of_several_prompts_is_not_kept():
+    one, several = answer(), answer({"content": "Paris."}, {"content": "Lyon."})
+    assert text.pack(one, model="gpt-4o", streamed=[]) is not None
+    assert text.pack(several, model="gpt-4o", streamed=[]) is None
 
 
 def test_a_stream_without_token_counts_gets_them():

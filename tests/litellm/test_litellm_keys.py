@@ -268,6 +268,7 @@ def test_a_wish_without_meaning_is_refused(wish):
         {"messages": "q"},
         {"messages": [{"role": "user", "content": object()}]},
         {"messages": [{"role": "user", "content": "q"}], "model": ""},
+        {"messages": [{"role": "user", "content": "q"}], "model": ["m"]},
         {"messages": [{"role": "user", "content": "q"}], "knob": object()},
         {"messages": [{"role": "user", "content": "q"}], "metadata": "not a mapping"},
         {"messages": [{"role": "user", "content": "q"}], "azure_ad_token": lambda: "token"},
@@ -317,6 +318,15 @@ def test_attachments_are_not_kept_alive_by_the_key():
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
     request = chat_request({"model": "m", "messages": [{"role": "user", "content": [image]}]})
     assert len(repr(request)) < 2_000
+
+
+def test_long_requests_that_differ_at_their_end_alone_are_two():
+    """They are kept as digests."""
+
+    def about(document):
+        return key({"messages": [{"role": "system", "content": document}, {"role": "user", "content": "q"}]})
+
+    assert about("word " * 10_000 + "a") != about("word " * 10_000 + "b")
 
 
 def test_embeddings_have_keys_of_their_own_and_know_a_positional_model():

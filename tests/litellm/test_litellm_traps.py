@@ -147,6 +147,7 @@ async def test_arguments_that_raise_when_looked_at_cost_a_miss_and_one_line_in_t
         await cache.async_add_cache("{}", **call)
     assert "RuntimeError" in caplog.text
     assert "secret question" not in caplog.text
+    assert set(cache.troubles) == {"key failed: RuntimeError"}  # a call without a key troubles nothing else
 
 
 async def test_a_payload_that_cannot_be_read_is_a_miss(cache, engine, target, upstream):
@@ -156,9 +157,22 @@ async def test_a_payload_that_cannot_be_read_is_a_miss(cache, engine, target, up
     assert upstream.chats == 2
 
 
+async def test_a_payload_that_holds_no_answer_costs_a_miss_and_one_line_in_the_log(
+    cache, engine, target, caplog
+):
+    asked = {"prompt": "q", **target}
+    engine.store(cache.get_cache_key(**asked).request, '{"v": 1, "response": {"choices": [7]}}')
+    with caplog.at_level(logging.WARNING):
+        assert cache.get_cache(**asked) is None
+        assert await cache.async_get_cache(**asked) is None
+    assert sum(cache.troubles.values()) == 2
+    assert len(caplog.records) == 1
+
+
 async def test_a_stream_without_litellms_logging_object_is_a_miss(cache, target, upstream):
     litellm.completion(messages=ask("q"), **target)
     assert cache.get_cache(messages=ask("q"), stream=True, **target) is None
+    assert not cache.troubles
     assert cache.get_cache(messages=ask("q"), **target) is not None
 
 
@@ -188,6 +202,16 @@ async def test_a_cache_key_of_the_users_own_narrows_the_key_and_never_hides_the_
     for text, key, calls in (("q", "mine", 1), ("q", "mine", 1), ("other", "mine", 2), ("q", "yours", 3)):
         await call(text, key)
         assert upstream.chats == calls
+
+
+def test_a_call_with_the_id_of_one_that_was_answered_has_a_key_of_its_own(cache, target):
+    """LiteLLM asks for a hit's key once more, without its record of the call; ids are the user's to give."""
+    litellm.completion(messages=ask("q"), **target)
+    assert cache.get_cache(messages=ask("q"), litellm_call_id="1", **target)
+    other = cache.get_cache_key(
+        messages=ask("r"), litellm_call_id="1", litellm_logging_obj=object(), **target
+    )
+    assert other == cache.get_cache_key(messages=ask("r"), **target)
 
 
 def test_a_stream_that_is_to_be_returned_whole_is(cache, target, upstream):
