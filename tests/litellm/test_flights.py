@@ -207,6 +207,18 @@ async def test_who_waited_for_an_answer_that_is_not_kept_goes_upstream(patient, 
     assert provider.count == 4
 
 
+async def test_who_waited_for_an_answer_that_is_not_kept_is_told_of_a_miss(patient, chat, provider, gate):
+    provider.fail(finish_reason="length")
+    first = asyncio.create_task(chat.ask())
+    await until(lambda: patient.engine.stats().lookups == 1)
+    metadata = {}
+    second = asyncio.create_task(chat.ask(metadata=metadata))
+    await until(lambda: patient.engine.stats().lookups == 2)
+    gate.set()
+    await asyncio.gather(first, second)
+    assert metadata["semcache"]["status"] == "miss"
+
+
 @pytest.mark.parametrize("end", ["closed", "dropped"])
 async def test_who_waited_for_a_stream_that_is_left_goes_upstream(patient, chat, open_provider, end):
     """The task that left it ends, and with it the wait, whatever becomes of the stream."""

@@ -109,6 +109,23 @@ def test_tickets_are_bounded_and_are_for_the_call_that_left_them():
     assert tickets.take(calls[2]) is None
 
 
+def test_a_ticket_knows_the_messages_of_its_call_without_those_that_were_appended_since():
+    messages = ask("q")
+    ticket = Ticket.of(None, {}, str, messages)
+    messages += ask("r")
+    assert ticket.turns == ask("q")
+
+
+def test_a_call_that_fails_takes_its_own_tickets_alone():
+    tickets = Tickets()
+    calls = [{"litellm_call_id": str(at), "model": "m"} for at in range(2)]
+    for call in calls:
+        tickets.leave(Ticket.of(None, call, str), call)
+    tickets.drop("0")
+    assert tickets.take(calls[0]) is None
+    assert tickets.take(calls[1]) is not None
+
+
 # -- nothing raises into the user's call -------------------------------------------------------------
 
 
