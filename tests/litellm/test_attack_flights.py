@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import math
 import os
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -76,6 +78,12 @@ async def test_callbacks_that_the_user_sets_later_do_not_blind_the_cache(
     with pytest.raises(litellm.BadRequestError):
         await litellm.acompletion(messages=messages("another question"), **called)
     assert airborne(patient) == 0
+
+
+def test_a_cache_that_nobody_uses_any_more_is_not_kept_alive(engine, cache):
+    gone = weakref.ref(LiteLLMSemanticCache(engine))
+    gc.collect()
+    assert gone() is None
 
 
 def test_callbacks_that_are_no_list_stop_no_cache(engine, cache, monkeypatch):

@@ -10,7 +10,7 @@ from litellm.types.utils import ModelResponse
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.litellm import messages, text
 from semcache_integrations.litellm.chat import pack, unpack
-from semcache_integrations.litellm.stream import Wanted
+from semcache_integrations.litellm.stream import Wanted, chunks
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"q": 1}'}}
 USAGE = {
@@ -84,6 +84,16 @@ def _mutables(value, seen=None):
     for part in fields.values():
         _mutables(part, seen)
     return seen
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("thinking", "thinking_blocks"), ("provider fields", "provider_specific_fields")]
+)
+def test_what_stands_beside_the_text_is_replayed_whole(name, field):
+    body = unpack(pack(WHOLE[name]())).body
+    deltas = [chunk.choices[0].delta for chunk in chunks(body, Replay("words", 1), usage=False)]
+    replayed = [getattr(delta, field) for delta in deltas if getattr(delta, field, None)]
+    assert replayed == [body["choices"][0]["message"][field]]
 
 
 def test_tool_calls_come_back_with_ids_of_their_own():

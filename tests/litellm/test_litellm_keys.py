@@ -15,6 +15,7 @@ from semcache_integrations.litellm.requests import (
     responses_request,
     text_request,
 )
+from semcache_integrations.litellm.ticket import Ticket
 from semcache_integrations.litellm.wishes import controls
 
 NAMES = st.sampled_from(
@@ -129,7 +130,9 @@ def test_how_an_answer_is_delivered_is_not_keyed(delivery):
         {"mock_response": "x"},
         {"cache": {"namespace": "b"}},
         {"cache_key": "mine"},
+        {"metadata": {"user_api_key_hash": "b"}},
         {"metadata": {"user_api_key_team_id": "b"}},
+        {"metadata": {"user_api_key_org_id": "b"}},
         {"litellm_metadata": {"user_api_key": "b"}},
         {"metadata": {"redis_namespace": "b"}},
     ],
@@ -318,6 +321,11 @@ def test_attachments_are_not_kept_alive_by_the_key():
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
     request = chat_request({"model": "m", "messages": [{"role": "user", "content": [image]}]})
     assert len(repr(request)) < 2_000
+
+
+def test_the_key_that_litellm_was_given_by_this_package_narrows_nothing():
+    messages = [{"role": "user", "content": "q"}]
+    assert key({"messages": messages, "cache_key": Ticket.of(None, {}, str)}) == key({"messages": messages})
 
 
 def test_long_requests_that_differ_at_their_end_alone_are_two():
