@@ -298,6 +298,14 @@ def test_a_response_that_depends_on_what_the_provider_keeps_or_comes_later_has_n
         responses_request({"model": "m", "input": "q", **elsewhere})
 
 
+def test_a_request_that_is_nested_too_deeply_has_no_key():
+    deep = []
+    for _ in range(10_000):
+        deep = [deep]
+    with pytest.raises(UnkeyableError):
+        chat_request({"model": "m", "messages": [{"role": "user", "content": "q"}], "knob": deep})
+
+
 def test_a_request_is_a_snapshot():
     messages = [
         {"role": "user", "content": "first"},
@@ -365,3 +373,11 @@ def test_a_client_that_claims_to_be_another_caller_is_neither(ours, theirs):
     honest = [chat_request({**call, place: who}) for place in (ours, theirs) for who in (anna, bert)]
     assert forged.context not in [one.context for one in honest]
     assert honest[0].context == honest[2].context != honest[1].context
+
+
+def test_a_caller_that_is_named_twice_is_one():
+    call = {"model": "m", "messages": [{"role": "user", "content": "q"}]}
+    anna = {"user_api_key_hash": "anna"}
+    assert chat_request({**call, "metadata": anna, "litellm_metadata": anna}) == chat_request(
+        {**call, "metadata": anna}
+    )
