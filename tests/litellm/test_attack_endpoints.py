@@ -141,6 +141,12 @@ def test_an_answer_that_must_not_be_kept_is_not_though_it_is_handed_over(cache, 
     assert not cache.troubles
 
 
+def test_a_transcription_that_was_streamed_is_not_kept(cache):
+    cache.add_cache(TranscriptionResponse(text="So."), **recording(b"RIFF1234", 1, stream=True))
+    assert cache.get_cache(**recording(b"RIFF1234", 2)) is None
+    assert not cache.troubles
+
+
 def test_a_function_that_is_not_cached_is_none_of_those_whose_arguments_it_shares():
     record = SimpleNamespace(llm_caching_handler=SimpleNamespace(original_function=litellm.moderation))
     assert looking({"input": QUESTION, "litellm_logging_obj": record}) is None

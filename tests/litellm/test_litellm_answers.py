@@ -199,5 +199,12 @@ def test_an_unreadable_payload_is_no_answer(payload):
     assert unpack(payload) is None
 
 
-def test_a_payload_is_versioned_json():
-    assert json.loads(pack(answer()))["v"] == 1
+def test_a_payload_is_json_of_this_version_alone():
+    payload = pack(answer())
+    assert json.loads(payload)["v"] == 1
+    assert unpack(payload) is not None
+    assert unpack(json.dumps({**json.loads(payload), "v": 2})) is None
+
+
+def test_what_has_the_parts_of_a_chat_completion_and_another_name_is_not_kept():
+    assert pack({**answer().model_dump(), "object": "list"}) is None
