@@ -93,6 +93,7 @@ async def test_a_task_that_ends_leaves_its_call_some_time_to_be_written(flights,
     monkeypatch.setattr(module, "_GRACE_S", GRACE_S)
     record = Record()
     await asyncio.create_task(flights.await_("a question", None, call(1, record)))
+    await asyncio.sleep(0)  # all who hear of its end have heard
     assert list(flights._flights) == ["a question"]
     assert all(one.daemon for one in threading.enumerate() if isinstance(one, threading.Timer))
     flights.land(1)

@@ -170,8 +170,10 @@ async def test_arguments_that_raise_when_looked_at_cost_a_miss_and_one_line_in_t
 async def test_a_payload_that_cannot_be_read_is_a_miss(cache, engine, target, upstream):
     first = litellm.completion(messages=ask("q"), **target)
     engine.store(cache.get_cache_key(messages=ask("q"), **target).request, '{"v": 999}')
-    assert said(litellm.completion(messages=ask("q"), **target)) != said(first)
+    metadata = {}
+    assert said(litellm.completion(messages=ask("q"), metadata=metadata, **target)) != said(first)
     assert upstream.chats == 2
+    assert metadata["semcache"] == {"status": "miss", "reason": "store_error"}
 
 
 async def test_a_payload_that_holds_no_answer_costs_a_miss_and_one_line_in_the_log(
