@@ -116,6 +116,15 @@ def test_a_ticket_knows_the_messages_of_its_call_without_those_that_were_appende
     assert ticket.turns == ask("q")
 
 
+def test_nested_calls_of_one_id_have_a_ticket_for_each_model():
+    tickets = Tickets()
+    calls = [{"litellm_call_id": "1", "model": model} for model in "mn"]
+    left = [Ticket.of(None, call, str) for call in calls]
+    for ticket, call in zip(left, calls, strict=True):
+        tickets.leave(ticket, call)
+    assert [tickets.take(call) for call in calls] == left
+
+
 def test_a_call_that_fails_takes_its_own_tickets_alone():
     tickets = Tickets()
     calls = [{"litellm_call_id": str(at), "model": "m"} for at in range(2)]
