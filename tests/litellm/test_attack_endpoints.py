@@ -141,8 +141,9 @@ def test_an_answer_that_must_not_be_kept_is_not_though_it_is_handed_over(cache, 
     assert not cache.troubles
 
 
-def test_a_transcription_that_was_streamed_is_not_kept(cache):
-    cache.add_cache(TranscriptionResponse(text="So."), **recording(b"RIFF1234", 1, stream=True))
+@pytest.mark.parametrize(("text", "more"), [("So.", {"stream": True}), ("", {})], ids=["streamed", "empty"])
+def test_a_transcription_that_was_streamed_or_is_empty_is_not_kept(cache, text, more):
+    cache.add_cache(TranscriptionResponse(text=text), **recording(b"RIFF1234", 1, **more))
     assert cache.get_cache(**recording(b"RIFF1234", 2)) is None
     assert not cache.troubles
 

@@ -103,6 +103,16 @@ def test_tool_calls_come_back_with_ids_of_their_own():
     assert {call.function.arguments for call in calls} == {'{"q": 1}'}
 
 
+def test_replayed_tool_calls_have_ids_of_their_own():
+    body = unpack(pack(answer({"content": None, "tool_calls": [CALL]}, finish="tool_calls"))).body
+    replays = [chunks(body, Replay("words", 1), usage=False) for _ in range(2)]
+    calls = [
+        call for replay in replays for chunk in replay for call in chunk.choices[0].delta.tool_calls or ()
+    ]
+    ids = [call.id for call in calls if call.id]
+    assert len({*ids, "call_1"}) == len(ids) + 1 == 3
+
+
 def test_the_calls_of_a_message_come_back_with_ids_of_their_own():
     call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"q": 1}}
     usage = {"input_tokens": 1, "output_tokens": 1}
@@ -122,6 +132,7 @@ def test_the_calls_of_a_message_come_back_with_ids_of_their_own():
         lambda: answer({"content": "  \n"}),
         lambda: answer({"content": None}),
         lambda: answer({"content": None, "refusal": "I will not."}),
+        lambda: answer({"content": "Well.", "refusal": "I will not."}),
         lambda: answer({"content": "Paris."}, {"content": ""}),
         lambda: ModelResponse(choices=[]),
         '{"object": "text_completion", "choices": [{"text": "x", "finish_reason": "stop"}]}',
