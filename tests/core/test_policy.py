@@ -1,8 +1,10 @@
-"""Policy: how long an entry lives."""
+"""Policy: how long an entry lives, and how similar it must be."""
 
 from __future__ import annotations
 
-from semcache_integrations.core.models import NEVER, CacheEntry, Namespace
+import pytest
+
+from semcache_integrations.core.models import NEVER, CacheEntry, Controls, Namespace
 from semcache_integrations.core.policy import Policy
 
 
@@ -29,3 +31,9 @@ def test_a_sliding_ttl_is_renewed_from_its_half_on_until_the_cap():
 def test_a_fixed_ttl_is_never_renewed():
     assert Policy(0.9).renew_at(entry(10.0)) == NEVER
     assert Policy(0.9, ttl_sliding=True).renew_at(entry(NEVER, None)) == NEVER
+
+
+@pytest.mark.parametrize(("asked", "threshold"), [(0.0, 0.92), (0.1, 0.92), (0.91, 0.92), (0.95, 0.95)])
+def test_a_call_may_tighten_the_bars_and_loosens_neither(asked, threshold):
+    policy = Policy(similarity_threshold=0.9, rejection_threshold=0.92)
+    assert policy.threshold(Controls(similarity_threshold=asked)) == threshold

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
+from types import SimpleNamespace
 
 import litellm
 import pytest
 from doubles.litellm_calls import KINDS, messages
+from doubles.litellm_loops import until
 from doubles.litellm_writes import written
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from litellm.types.utils import TranscriptionResponse
+from litellm.types.utils import ModelResponse, TranscriptionResponse
 
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.litellm import requests
-from semcache_integrations.litellm.endpoints import FUNCTIONS, writing
+from semcache_integrations.litellm.endpoints import FUNCTIONS, looking, writing
 from semcache_integrations.litellm.versions import CACHES_RESPONSES
+from semcache_integrations.testing import FakeUpstream
 
 QUESTION = "What is the capital of France?"
 
@@ -77,6 +82,75 @@ async def test_vectors_that_their_caller_changes_at_once_reach_nobody_else(cache
         assert (await litellm.aembedding(**about)).data[0]["embedding"] == came
         await written()
     assert provider.count == 3
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        pytest.param({}, id="used"),
+        pytest.param(
+            {"no-cache": True},
+            id="refreshed",
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="no look-up has left a ticket, and the answer's is made of what is asked by then",
+            ),
+        ),
+    ],
+)
+async def test_prompts_that_change_while_they_are_upstream_poison_nothing(cache, control):
+    gate = threading.Event()
+
+    def held_back():
+        gate.wait(30)
+        return 0.0
+
+    with FakeUpstream(latency=held_back) as provider:
+        about = {"model": KINDS["text"].model, "api_base": provider.url, "api_key": "k"}
+        gate.set()
+        await litellm.atext_completion(prompt=["before"], **about)
+        await written()
+        gate.clear()
+        prompts = ["one"]
+        call = asyncio.create_task(litellm.atext_completion(prompt=prompts, cache=control, **about))
+        await until(lambda: provider.count == 2)
+        prompts[:] = ["two"]
+        gate.set()
+        await call
+        await written()
+        await litellm.atext_completion(prompt=["two"], **about)
+        assert provider.count == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "more"),
+    [
+        ({"messages": messages(QUESTION)}, {"cache": {"no-store": True}}),
+        ({"messages": messages(QUESTION), "n": 2}, {"stream": True}),
+        ({"prompt": ["one", "two"]}, {"stream": True}),
+    ],
+    ids=["not to be stored", "choices merged", "prompts merged"],
+)
+def test_an_answer_that_must_not_be_kept_is_not_though_it_is_handed_over(cache, asked, more):
+    """Most versions of LiteLLM hand over none of these; 1.80 merges what it streams."""
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "So."}}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    about = {"model": "gpt-4o", "api_key": "k", **asked}
+    cache.add_cache(ModelResponse(choices=[choice], usage=usage), **about, **more)
+    assert cache.get_cache(**about) is None
+    assert not cache.troubles
+
+
+@pytest.mark.parametrize(("text", "more"), [("So.", {"stream": True}), ("", {})], ids=["streamed", "empty"])
+def test_a_transcription_that_was_streamed_or_is_empty_is_not_kept(cache, text, more):
+    cache.add_cache(TranscriptionResponse(text=text), **recording(b"RIFF1234", 1, **more))
+    assert cache.get_cache(**recording(b"RIFF1234", 2)) is None
+    assert not cache.troubles
+
+
+def test_a_function_that_is_not_cached_is_none_of_those_whose_arguments_it_shares():
+    record = SimpleNamespace(llm_caching_handler=SimpleNamespace(original_function=litellm.moderation))
+    assert looking({"input": QUESTION, "litellm_logging_obj": record}) is None
 
 
 # -- attacks that held -------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import math
 import os
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -78,6 +80,17 @@ async def test_callbacks_that_the_user_sets_later_do_not_blind_the_cache(
     assert airborne(patient) == 0
 
 
+def test_a_cache_that_nobody_uses_any_more_is_not_kept_alive(engine, cache):
+    gone = weakref.ref(LiteLLMSemanticCache(engine))
+    gc.collect()
+    assert gone() is None
+
+
+def test_callbacks_that_are_no_list_stop_no_cache(engine, cache, monkeypatch):
+    monkeypatch.setattr(litellm, "failure_callback", None)
+    assert LiteLLMSemanticCache(engine).engine is engine
+
+
 def test_callbacks_do_not_pile_up_with_caches(engine, cache):
     before = len(litellm.failure_callback), len(litellm._async_failure_callback)
     for _ in range(40):
@@ -94,6 +107,36 @@ async def test_calls_that_bring_nothing_leave_no_tickets(patient, provider, call
             litellm.completion(messages=messages(f"question {number}"), **called)
         await litellm.acompletion(messages=messages(f"query {number}"), cache={"no-store": True}, **called)
     assert (airborne(patient), kept(patient)) == (0, 0)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+async def test_a_call_that_is_written_has_landed_though_its_record_and_its_task_live_on(patient, way):
+    record = threading.Event()  # nothing that is told of a call, but something that lives
+    asked = {"model": "m", "messages": messages("a question"), "litellm_logging_obj": record}
+    answer = litellm.ModelResponse(choices=[{"message": {"content": "So."}, "finish_reason": "stop"}])
+    if way == "sync":
+        assert patient.get_cache(litellm_call_id="1", **asked) is None
+        assert airborne(patient) == 1
+        patient.add_cache(answer, litellm_call_id="1", **asked)
+    else:
+        assert await patient.async_get_cache(litellm_call_id="1", **asked) is None
+        assert airborne(patient) == 1
+        await patient.async_add_cache(answer.model_dump_json(), litellm_call_id="1", **asked)
+    assert airborne(patient) == 0
+
+
+async def test_a_hit_leads_nobody_and_leaves_no_ticket(patient, provider, called):
+    for _ in range(2):
+        await litellm.acompletion(messages=messages("a question"), **called)
+        await written()
+    assert provider.count == 1
+    assert (airborne(patient), kept(patient)) == (0, 0)
+
+
+async def test_a_cache_that_is_not_in_use_keeps_no_tickets(cache, patient, provider):
+    await KINDS["text"].call("async", "a question", provider)
+    await written()
+    assert (kept(cache), kept(patient)) == (0, 0)
 
 
 def test_a_call_id_that_is_no_text_fails_no_call(patient, provider, called):

@@ -8,6 +8,9 @@ import litellm
 import pytest
 from doubles.litellm_calls import asked
 
+from semcache_integrations.core.errors import UnkeyableError
+from semcache_integrations.litellm.requests import transcription_request
+
 RECORDING = b"RIFF....WAVE" + bytes(range(256)) * 40
 OTHER = RECORDING[:-1] + b"!"
 
@@ -130,3 +133,17 @@ async def test_a_recording_that_can_be_read_only_once_is_passed_by(transcribe, u
         await transcribe(("a.wav", Pipe(content)))
         assert RECORDING[-300:-1] in upstream.bodies[-1]["sent"]
         assert sum(upstream.calls.values()) == number
+
+
+def test_a_recording_that_was_read_is_keyed_by_all_of_it_and_left_at_its_end():
+    read = io.BytesIO(RECORDING)
+    read.read()
+    assert transcription_request({"model": "m", "file": read}) == transcription_request(
+        {"model": "m", "file": RECORDING}
+    )
+    assert read.tell() == len(RECORDING)
+
+
+def test_a_recording_that_was_opened_as_text_has_no_key():
+    with pytest.raises(UnkeyableError):
+        transcription_request({"model": "m", "file": io.StringIO("RIFF")})

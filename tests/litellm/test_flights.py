@@ -152,6 +152,18 @@ async def test_calls_that_are_not_equal_do_not_wait_for_each_other(patient, chat
     assert provider.count == 2
 
 
+@pytest.mark.parametrize("block", ["bypass", "refresh"])
+async def test_calls_that_are_not_looked_up_wait_for_nobody(patient, chat, open_provider, block):
+    open_provider.fail(hang=True)
+    first = asyncio.create_task(chat.ask())
+    await until(lambda: open_provider.count == 1)
+    with getattr(patient.engine, block)():
+        second = asyncio.create_task(chat.ask())
+    await until(second.done)  # before its patience ends
+    assert said(second.result()).startswith("Answer to")
+    first.cancel()
+
+
 # -- whoever leads and brings nothing ------------------------------------------------------------------
 
 
@@ -193,6 +205,18 @@ async def test_who_waited_for_an_answer_that_is_not_kept_goes_upstream(patient, 
     gate.set()
     await asyncio.gather(first, *others)
     assert provider.count == 4
+
+
+async def test_who_waited_for_an_answer_that_is_not_kept_is_told_of_a_miss(patient, chat, provider, gate):
+    provider.fail(finish_reason="length")
+    first = asyncio.create_task(chat.ask())
+    await until(lambda: patient.engine.stats().lookups == 1)
+    metadata = {}
+    second = asyncio.create_task(chat.ask(metadata=metadata))
+    await until(lambda: patient.engine.stats().lookups == 2)
+    gate.set()
+    await asyncio.gather(first, second)
+    assert metadata["semcache"]["status"] == "miss"
 
 
 @pytest.mark.parametrize("end", ["closed", "dropped"])

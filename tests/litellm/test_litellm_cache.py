@@ -293,6 +293,13 @@ def test_the_tenant_of_a_cache_is_part_of_every_key(cache, engine, target, upstr
         assert upstream.chats == calls
 
 
+def test_the_secret_of_an_engine_keys_the_digests_of_credentials(cache, target):
+    with SemanticCache(hash_only=True, secret="anise-basil-chervil-dill") as engine:
+        secretive, asked = LiteLLMSemanticCache(engine), {"messages": ask("q"), **target}
+        keys = [one.get_cache_key(**asked) for one in (cache, secretive)]
+    assert keys[0].request.context != keys[1].request.context
+
+
 # -- many at once ---------------------------------------------------------------------------------
 
 

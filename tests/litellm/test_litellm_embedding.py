@@ -7,6 +7,7 @@ import asyncio
 import litellm
 import pytest
 
+from semcache_integrations.litellm.noting import noted
 from semcache_integrations.litellm.versions import PARTIAL_HITS
 
 
@@ -129,6 +130,21 @@ async def test_a_list_that_is_refilled_after_the_call_poisons_nothing(cache, tar
     before = upstream.embeddings
     await embed(["n", "m"], **target)
     assert upstream.embeddings == before + 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "status"), [(["new", "old"], "miss"), (["old", "new"], "miss"), (["old"], "hit")], ids=str
+)
+async def test_a_call_is_noted_as_a_hit_only_if_all_its_inputs_are_found(cache, target, inputs, status):
+    await embed(["old"], **target)
+    metadata = {"semcache": {"status": "miss"}}  # what a client writes there counts for nothing
+    await embed(inputs, metadata=metadata, **target)
+    assert metadata["semcache"]["status"] == status
+
+
+def test_a_note_that_a_client_has_written_is_none():
+    forged = {"status": "hit", "tier": "hash"}
+    assert noted({"metadata": {"semcache": forged}, "litellm_metadata": {"semcache": forged}}) is None
 
 
 async def test_tenants_never_meet(cache, engine, target, upstream):

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.keys import Keyring
 from semcache_integrations.core.models import DEFAULT_CONTROLS
-from semcache_integrations.litellm.requests import chat_request, embedding_request
+from semcache_integrations.litellm.requests import (
+    chat_request,
+    embedding_request,
+    responses_request,
+    text_request,
+)
+from semcache_integrations.litellm.ticket import Ticket
 from semcache_integrations.litellm.wishes import controls
 
 NAMES = st.sampled_from(
@@ -124,7 +130,9 @@ def test_how_an_answer_is_delivered_is_not_keyed(delivery):
         {"mock_response": "x"},
         {"cache": {"namespace": "b"}},
         {"cache_key": "mine"},
+        {"metadata": {"user_api_key_hash": "b"}},
         {"metadata": {"user_api_key_team_id": "b"}},
+        {"metadata": {"user_api_key_org_id": "b"}},
         {"litellm_metadata": {"user_api_key": "b"}},
         {"metadata": {"redis_namespace": "b"}},
     ],
@@ -184,9 +192,11 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}
         ({"tools": []}, True),
         ({"tools": [{"type": "function"}]}, False),
         ({"functions": [{"name": "f"}]}, False),
+        ({"mcp_servers": [{"url": "http://tools"}]}, False),
         ({"cache": {"semantic": False}}, False),
         ({"messages": [{"role": "user", "content": [IMAGE, {"type": "text", "text": "q"}]}]}, False),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}, IMAGE]}]}, False),
+        ({"messages": [{"role": "user", "content": [{"type": "document", "text": "q"}]}]}, False),
         ({"messages": [{"role": "tool", "tool_call_id": "c", "content": "42"}]}, False),
         ({"messages": [{"role": "assistant", "content": "q"}]}, False),
         ({"messages": [{"role": "user", "content": None}]}, False),
@@ -195,6 +205,34 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}
 def test_only_a_users_plain_text_has_a_semantic_tier(change, semantic):
     request = chat_request({"model": "m", "messages": [{"role": "user", "content": "q"}], **change})
     assert request.controls.semantic is semantic
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"role": "user", "content": "q", "name": "anna"},
+        {"role": "user", "content": [{"type": "text", "text": "q", "citations": {"enabled": True}}]},
+    ],
+    ids=["beside it", "on the text"],
+)
+def test_what_comes_with_the_question_is_keyed(turn):
+    assert key({"messages": [turn]}) != key({"messages": [{"role": "user", "content": "q"}]})
+
+
+@pytest.mark.parametrize(
+    ("asked", "semantic"),
+    [
+        ({"prompt": "q"}, True),
+        ({"prompt": "q", "suffix": ""}, True),
+        ({"prompt": "q", "suffix": "end"}, False),
+        ({"prompt": "q\nr"}, False),
+        ({"prompt": " \n"}, False),
+        ({"prompt": ["q"]}, False),
+    ],
+    ids=str,
+)
+def test_only_a_prompt_of_one_line_that_is_to_be_continued_has_a_semantic_tier(asked, semantic):
+    assert text_request({"model": "m", **asked}).controls.semantic is semantic
 
 
 def test_a_call_without_wishes_has_the_engines_default_controls():
@@ -233,6 +271,7 @@ def test_a_wish_without_meaning_is_refused(wish):
         {"messages": "q"},
         {"messages": [{"role": "user", "content": object()}]},
         {"messages": [{"role": "user", "content": "q"}], "model": ""},
+        {"messages": [{"role": "user", "content": "q"}], "model": ["m"]},
         {"messages": [{"role": "user", "content": "q"}], "knob": object()},
         {"messages": [{"role": "user", "content": "q"}], "metadata": "not a mapping"},
         {"messages": [{"role": "user", "content": "q"}], "azure_ad_token": lambda: "token"},
@@ -244,6 +283,27 @@ def test_a_wish_without_meaning_is_refused(wish):
 def test_what_has_no_canonical_form_has_no_key(arguments):
     with pytest.raises(UnkeyableError):
         chat_request({"model": "m", **arguments})
+
+
+@pytest.mark.parametrize("prompt", [None, "", [], 7, {"text": "q"}], ids=str)
+def test_a_text_completion_without_a_prompt_has_no_key(prompt):
+    with pytest.raises(UnkeyableError):
+        text_request({"model": "m", "prompt": prompt})
+
+
+@pytest.mark.parametrize("elsewhere", [{"conversation": "conv_1"}, {"background": True}], ids=str)
+def test_a_response_that_depends_on_what_the_provider_keeps_or_comes_later_has_no_key(elsewhere):
+    assert responses_request({"model": "m", "input": "q", "background": False})
+    with pytest.raises(UnkeyableError):
+        responses_request({"model": "m", "input": "q", **elsewhere})
+
+
+def test_a_request_that_is_nested_too_deeply_has_no_key():
+    deep = []
+    for _ in range(10_000):
+        deep = [deep]
+    with pytest.raises(UnkeyableError):
+        chat_request({"model": "m", "messages": [{"role": "user", "content": "q"}], "knob": deep})
 
 
 def test_a_request_is_a_snapshot():
@@ -269,6 +329,20 @@ def test_attachments_are_not_kept_alive_by_the_key():
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
     request = chat_request({"model": "m", "messages": [{"role": "user", "content": [image]}]})
     assert len(repr(request)) < 2_000
+
+
+def test_the_key_that_litellm_was_given_by_this_package_narrows_nothing():
+    messages = [{"role": "user", "content": "q"}]
+    assert key({"messages": messages, "cache_key": Ticket.of(None, {}, str)}) == key({"messages": messages})
+
+
+def test_long_requests_that_differ_at_their_end_alone_are_two():
+    """They are kept as digests."""
+
+    def about(document):
+        return key({"messages": [{"role": "system", "content": document}, {"role": "user", "content": "q"}]})
+
+    assert about("word " * 10_000 + "a") != about("word " * 10_000 + "b")
 
 
 def test_embeddings_have_keys_of_their_own_and_know_a_positional_model():
@@ -299,3 +373,11 @@ def test_a_client_that_claims_to_be_another_caller_is_neither(ours, theirs):
     honest = [chat_request({**call, place: who}) for place in (ours, theirs) for who in (anna, bert)]
     assert forged.context not in [one.context for one in honest]
     assert honest[0].context == honest[2].context != honest[1].context
+
+
+def test_a_caller_that_is_named_twice_is_one():
+    call = {"model": "m", "messages": [{"role": "user", "content": "q"}]}
+    anna = {"user_api_key_hash": "anna"}
+    assert chat_request({**call, "metadata": anna, "litellm_metadata": anna}) == chat_request(
+        {**call, "metadata": anna}
+    )

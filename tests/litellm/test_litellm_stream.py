@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import litellm
 import pytest
+from doubles.litellm_witness import Witness
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 
 from semcache_integrations.litellm import LiteLLMSemanticCache, Replay
@@ -238,6 +239,19 @@ async def test_a_replay_is_what_litellm_takes_a_stream_for(cache, target, upstre
     async with replay:
         assert (await anext(replay)).choices[0].delta.role == "assistant"
     assert [chunk async for chunk in replay] == []
+
+
+async def test_a_replay_that_was_closed_is_not_told_as_one_that_was_read(cache, target):
+    witness = Witness()
+    litellm.callbacks = [witness]
+    litellm.completion(messages=ask("q"), **target)
+    await witness.settled()
+    replay = litellm.completion(messages=ask("q"), stream=True, **target)
+    next(replay)
+    replay.close()
+    assert list(replay) == []
+    litellm.completion(messages=ask("q"), **target)
+    assert len(await witness.settled()) == 1
 
 
 async def test_chunks_of_one_replay_share_nothing_that_callers_write_into(cache, target):

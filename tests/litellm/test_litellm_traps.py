@@ -109,6 +109,32 @@ def test_tickets_are_bounded_and_are_for_the_call_that_left_them():
     assert tickets.take(calls[2]) is None
 
 
+def test_a_ticket_knows_the_messages_of_its_call_without_those_that_were_appended_since():
+    messages = ask("q")
+    ticket = Ticket.of(None, {}, str, messages)
+    messages += ask("r")
+    assert ticket.turns == ask("q")
+
+
+def test_nested_calls_of_one_id_have_a_ticket_for_each_model():
+    tickets = Tickets()
+    calls = [{"litellm_call_id": "1", "model": model} for model in "mn"]
+    left = [Ticket.of(None, call, str) for call in calls]
+    for ticket, call in zip(left, calls, strict=True):
+        tickets.leave(ticket, call)
+    assert [tickets.take(call) for call in calls] == left
+
+
+def test_a_call_that_fails_takes_its_own_tickets_alone():
+    tickets = Tickets()
+    calls = [{"litellm_call_id": str(at), "model": "m"} for at in range(2)]
+    for call in calls:
+        tickets.leave(Ticket.of(None, call, str), call)
+    tickets.drop("0")
+    assert tickets.take(calls[0]) is None
+    assert tickets.take(calls[1]) is not None
+
+
 # -- nothing raises into the user's call -------------------------------------------------------------
 
 
@@ -147,18 +173,34 @@ async def test_arguments_that_raise_when_looked_at_cost_a_miss_and_one_line_in_t
         await cache.async_add_cache("{}", **call)
     assert "RuntimeError" in caplog.text
     assert "secret question" not in caplog.text
+    assert set(cache.troubles) == {"key failed: RuntimeError"}  # a call without a key troubles nothing else
 
 
 async def test_a_payload_that_cannot_be_read_is_a_miss(cache, engine, target, upstream):
     first = litellm.completion(messages=ask("q"), **target)
     engine.store(cache.get_cache_key(messages=ask("q"), **target).request, '{"v": 999}')
-    assert said(litellm.completion(messages=ask("q"), **target)) != said(first)
+    metadata = {}
+    assert said(litellm.completion(messages=ask("q"), metadata=metadata, **target)) != said(first)
     assert upstream.chats == 2
+    assert metadata["semcache"] == {"status": "miss", "reason": "store_error"}
+
+
+async def test_a_payload_that_holds_no_answer_costs_a_miss_and_one_line_in_the_log(
+    cache, engine, target, caplog
+):
+    asked = {"prompt": "q", **target}
+    engine.store(cache.get_cache_key(**asked).request, '{"v": 1, "response": {"choices": [7]}}')
+    with caplog.at_level(logging.WARNING):
+        assert cache.get_cache(**asked) is None
+        assert await cache.async_get_cache(**asked) is None
+    assert sum(cache.troubles.values()) == 2
+    assert len(caplog.records) == 1
 
 
 async def test_a_stream_without_litellms_logging_object_is_a_miss(cache, target, upstream):
     litellm.completion(messages=ask("q"), **target)
     assert cache.get_cache(messages=ask("q"), stream=True, **target) is None
+    assert not cache.troubles
     assert cache.get_cache(messages=ask("q"), **target) is not None
 
 
@@ -188,6 +230,16 @@ async def test_a_cache_key_of_the_users_own_narrows_the_key_and_never_hides_the_
     for text, key, calls in (("q", "mine", 1), ("q", "mine", 1), ("other", "mine", 2), ("q", "yours", 3)):
         await call(text, key)
         assert upstream.chats == calls
+
+
+def test_a_call_with_the_id_of_one_that_was_answered_has_a_key_of_its_own(cache, target):
+    """LiteLLM asks for a hit's key once more, without its record of the call; ids are the user's to give."""
+    litellm.completion(messages=ask("q"), **target)
+    assert cache.get_cache(messages=ask("q"), litellm_call_id="1", **target)
+    other = cache.get_cache_key(
+        messages=ask("r"), litellm_call_id="1", litellm_logging_obj=object(), **target
+    )
+    assert other == cache.get_cache_key(messages=ask("r"), **target)
 
 
 def test_a_stream_that_is_to_be_returned_whole_is(cache, target, upstream):
