@@ -4,7 +4,7 @@
 |---|---|
 | `x-cache-status` | `hit`, `miss`, `bypass`, `stale` or `error` |
 | `x-cache-tier` | on a hit, where from: `hash`, `exact`, `semantic`, or `flight` for an equal call's answer |
-| `x-cache-similarity` | on a hit, the cosine of the two questions |
+| `x-cache-similarity` | the cosine of the two questions; on a miss, of the nearest one |
 | `x-cache-age` | on a hit, seconds since the answer was stored |
 | `x-cache-entry` | on a hit, the id by which the answer can be deleted |
 | `x-cache-reason` | otherwise, why there was none |
@@ -13,6 +13,9 @@
 from __future__ import annotations
 
 from semcache_integrations.core.models import Hit
+
+NAMES = frozenset({f"x-cache-{name}" for name in ("status", "tier", "similarity", "age", "entry", "reason")})
+"""All of them; whoever speaks for the cache lets nobody else use them."""
 
 
 def of_hit(found: Hit, age_s: float, status: str = "hit") -> dict[str, str]:
@@ -34,6 +37,7 @@ def hit(
     return {**said, "x-cache-age": f"{int(age_s)}", **({"x-cache-entry": entry_id} if entry_id else {})}
 
 
-def other(status: str, reason: str = "") -> dict[str, str]:
+def other(status: str, reason: str = "", similarity: float | None = None) -> dict[str, str]:
     """Return the headers of an answer from upstream."""
-    return {"x-cache-status": status, **({"x-cache-reason": reason} if reason else {})}
+    said = {"x-cache-status": status, **({"x-cache-reason": reason} if reason else {})}
+    return said if similarity is None else {**said, "x-cache-similarity": f"{similarity:.4f}"}

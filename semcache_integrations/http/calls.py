@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
+from semcache_integrations.labels import NAMES
 
 Dialect: TypeAlias = Literal["chat", "responses", "messages", "generic"]
 """How an API speaks: Chat Completions, Responses, Anthropic's Messages, or JSON of which only the prompt is known."""
@@ -47,7 +48,7 @@ class Call:
     def place(self) -> tuple[str, str]:
         """Host and path of the URL."""
         parts = urlsplit(self.url)
-        return parts.netloc, parts.path
+        return parts.netloc.rpartition("@")[2], parts.path
 
     def header(self, name: str) -> str:
         """Return a header's values, joined by commas as HTTP joins them; "" if there is none."""
@@ -69,16 +70,19 @@ class Head:
     headers: Headers
     extensions: Mapping[str, Any] = field(default_factory=lambda: NO_EXTENSIONS)  # Any: the transport's own
 
-    def with_headers(self, said: Mapping[str, str]) -> Head:
-        """Return a head that says this, too, and nothing else of those names."""
-        names = {name.encode("latin-1") for name in said}
-        kept = tuple(field for field in self.headers if field[0].lower() not in names)
-        added = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in said.items())
-        return Head(self.status, kept + added, self.extensions)
+    def labelled(self, said: Mapping[str, str]) -> Head:
+        """Return a head that says what the cache did, in place of whatever an upstream has said of a cache."""
+        kept = tuple(field for field in self.headers if field[0].decode("latin-1").lower() not in NAMES)
+        return Head(self.status, kept + fields(said), self.extensions)
 
     def header(self, name: str) -> str:
         """Return a header's values, joined by commas; "" if there is none."""
         return _joined(self.headers, name)
+
+
+def fields(said: Mapping[str, str]) -> Headers:
+    """Return header fields as they are sent."""
+    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in said.items())
 
 
 def _joined(headers: Headers, name: str) -> str:

@@ -21,7 +21,7 @@ from semcache_integrations.context import Holding, Surroundings, surroundings
 from semcache_integrations.core.models import Hit, Lookup, Miss
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.http.answers import Served, present
-from semcache_integrations.http.calls import Asked, Call, Head, Part
+from semcache_integrations.http.calls import Asked, Call, Head, Part, fields
 from semcache_integrations.http.happenings import HIT
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.recording import Recorder
@@ -41,21 +41,23 @@ class _Order:
         asked: What is asked.
         said: What the surrounding code says of it.
         reason: Why it was not answered from the cache.
+        nearest: Cosine of the nearest question.
         leads: Whether it is this call, of several equal ones, that went upstream.
     """
 
     asked: Asked
     said: Surroundings
     reason: str
+    nearest: float | None
     leads: bool = field(default=False)
 
     def labelled(self, part: Part) -> Part:
-        """Return the part; a head says what the cache did, unless it says so already."""
-        if isinstance(part, bytes) or part.header("x-cache-status"):
+        """Return the part; a head says what the cache did, as that of a kept answer does already."""
+        if isinstance(part, bytes) or HIT in part.extensions:
             return part
         if self.leads:
-            return part.with_headers(labels.other("miss", self.reason))
-        return part.with_headers(labels.hit(tier="flight", similarity=1.0))
+            return part.labelled(labels.other("miss", self.reason, self.nearest))
+        return part.labelled(labels.hit(tier="flight", similarity=1.0))
 
 
 class Exchange:
@@ -191,7 +193,7 @@ class Exchange:
         if asked.wishes.only_if_cached:
             raise ProblemError(_GATEWAY_TIMEOUT, "the cache has no answer, and the call wants no other one")
         reason = "unusable" if isinstance(found, Hit) else found.reason
-        return _Order(asked, surroundings.get(), reason)
+        return _Order(asked, surroundings.get(), reason, found.similarity)
 
     def _late(self, order: _Order) -> tuple[Head, Served] | None:
         """Return what an equal call has stored since this one was looked up."""
@@ -209,7 +211,7 @@ class Exchange:
             if served is None:
                 return None
             said = labels.of_hit(found, self.cache.age_s(found.entry))
-            return Head(_OK, (), {HIT: found}).with_headers({**_described(served), **said}), served
+            return Head(_OK, fields({**_described(served), **said}), {HIT: found}), served
         return None
 
     def _flight(self, asked: Asked) -> Hashable | None:

@@ -11,9 +11,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from semcache_integrations import labels
 from semcache_integrations.core.models import Hit
 from semcache_integrations.http.answers import tokens
-from semcache_integrations.http.calls import Asked, Call, Head, Part
+from semcache_integrations.http.calls import Asked, Call, Head, Part, fields
 from semcache_integrations.troubles import Troubles
 
 HIT = "semcache_hit"
@@ -37,7 +38,7 @@ class Happening:
         status: `hit`, `miss`, `bypass`, `stale` or `error`.
         tier: Of a hit.
         reason: Of everything else.
-        similarity: Of a hit, else None.
+        similarity: Of a hit, or of the nearest question of a miss.
         entry_id: Of a hit.
         head_s: Seconds until the answer began.
         total_s: Seconds until it ended.
@@ -104,25 +105,26 @@ class Watch:
                 if isinstance(part, bytes):
                     yield part
                 else:
-                    head, head_s = part.with_headers(said), self._timer() - started
+                    head, head_s = part.labelled(said) if said else part, self._timer() - started
                     yield head
             complete = True
         finally:
             await parts.aclose()
             if head is not None:
                 times = {"at": at, "head_s": head_s, "total_s": self._timer() - started}
-                self._tell(_what(call, asked, head), complete=complete, **times)
+                self._tell(call, asked, head, complete=complete, **times)
 
     def refused(self, call: Call, asked: Asked | None, http_status: int, reason: str) -> None:
         """Tell of a request that got an error of ours."""
-        head = Head(http_status, ()).with_headers({"x-cache-status": "error", "x-cache-reason": reason})
-        self._tell(_what(call, asked, head), complete=True, at=self._clock(), head_s=0.0, total_s=0.0)
+        head = Head(http_status, fields(labels.other("error", reason)))
+        self._tell(call, asked, head, complete=True, at=self._clock(), head_s=0.0, total_s=0.0)
 
-    def _tell(self, what: Mapping[str, Any], **how: Any) -> None:  # Any: the fields of Happening
-        happening = Happening(**what, **how)
-        for watcher in self._watchers:
-            with self._troubles.going_on("watching"):
-                watcher(happening)
+    def _tell(self, call: Call, asked: Asked | None, head: Head, **how: Any) -> None:  # Any: of Happening
+        with self._troubles.going_on("watching"):
+            happening = Happening(**_what(call, asked, head), **how)
+            for watcher in self._watchers:
+                with self._troubles.going_on("watching"):
+                    watcher(happening)
 
 
 def _what(call: Call, asked: Asked | None, head: Head) -> dict[str, Any]:  # Any: as above

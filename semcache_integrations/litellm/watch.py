@@ -37,7 +37,7 @@ class Watch(CustomLogger):
         """Tell one more of everything from now on."""
         with self._lock:
             self._told.add(whom)
-        self.stay()
+        self.stay(for_answers=True)  # a call that is not looked up (`no-cache`) may be the first one
 
     def stay(self, *, for_answers: bool = False) -> None:
         """Be among LiteLLM's callbacks, whatever has been set since.

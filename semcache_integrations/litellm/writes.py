@@ -59,7 +59,10 @@ class Writes:
             ticket = self._new_ticket(None, arguments)  # of all inputs; each has one of its own
             ticket.answer = print_of(answer)
         else:
-            ticket = self._tickets.look(arguments, endpoint) or self._new_ticket(endpoint, arguments)
+            found = self._tickets.look(arguments, endpoint) or self._late_ticket(endpoint, arguments)
+            if found is None:
+                return
+            ticket = found
             ticket.answer = endpoint.pack(answer, model=arguments.get("model", ""))
         self.await_answer(ticket, endpoint, arguments)
 
@@ -93,8 +96,10 @@ class Writes:
         ticket = self._tickets.take(arguments, endpoint, arguments.get(endpoint.subject))
         if (arguments.get("cache") or {}).get("no-store") is True or not self._is_ours(arguments):
             return None
-        if ticket is None and (not later or unchanged(arguments, endpoint.subject)):
-            ticket = self._new_ticket(endpoint, arguments)
+        if ticket is None:
+            ticket = (
+                self._late_ticket(endpoint, arguments) if later else self._new_ticket(endpoint, arguments)
+            )
         if ticket is None or ticket.request is None:
             return None
         streamed = ticket.turns if arguments.get("stream") is True else None
@@ -104,6 +109,10 @@ class Writes:
         if payload is None or (later and streamed is None and _is_changed(payload, ticket, endpoint)):
             return None
         return Order(ticket.request, payload, ticket.said)
+
+    def _late_ticket(self, endpoint: Endpoint, arguments: Arguments) -> Ticket | None:
+        """Return the ticket of a call that was not looked up, unless its question is another one by now."""
+        return self._new_ticket(endpoint, arguments) if unchanged(arguments, endpoint.subject) else None
 
 
 def _is_changed(payload: str, ticket: Ticket, endpoint: Endpoint) -> bool:
