@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 States = Callable[[], Mapping[str, str]]
 _EVICTED = "evicted"
+_ALWAYS = ("braked", "checked_right", "checked_wrong", "dropped", "quarantined", "store_failed", "stored")
 
 
 class Scraped(Collector):
@@ -109,7 +110,8 @@ def _counters(read: Mapping[str, CacheStats]) -> Iterator[Metric]:
     )
     for name, stats in read.items():
         evictions.add_metric((name,), stats.counts.get(_EVICTED, 0))
-        for count, value in stats.counts.items():
+        shown = {**dict.fromkeys(_ALWAYS, 0), **stats.counts}  # 0, not absent: alerts see the first one
+        for count, value in shown.items():
             if count != _EVICTED:
                 counts.add_metric((name, count), value)
     yield from (evictions, counts)
