@@ -68,18 +68,36 @@ def test_the_versions_agree():
     assert semcache_integrations.__version__ == version("semcache-integrations")
 
 
-EXTRAS = {"langchain": "langchain_core", "litellm": "litellm", "testing.upstream": "starlette"}
+EXTRAS = {
+    "langchain": ("langchain_core", "langchain"),
+    "litellm": ("litellm", "litellm"),
+    "testing.upstream": ("starlette", "server"),
+    "observability.prometheus": ("prometheus_client", "metrics"),
+    "observability.otel": ("opentelemetry", "otel"),
+}
 
 
 @pytest.mark.parametrize("module", EXTRAS)
 def test_a_missing_optional_package_is_named_with_its_extra(module):
+    package, extra = EXTRAS[module]
     code = (
-        f"import sys; sys.modules[{EXTRAS[module]!r}] = None\n"
+        f"import sys; sys.modules[{package!r}] = None\n"
         f"try:\n    import semcache_integrations.{module}\n"
         "except ImportError as error:\n    print(error)"
     )
-    extra = "server" if "upstream" in module else module
     assert f"pip install 'semcache-integrations[{extra}]'" in run(code)
+
+
+def test_observing_loads_nothing_but_what_it_reports_to():
+    loaded = json.loads(
+        run(
+            "import sys, json, semcache_integrations.observability as seen\n"
+            "assert not {'prometheus_client', 'opentelemetry'} & set(sys.modules)\n"
+            "assert all((seen.PrometheusMetrics, seen.Prices, seen.Spans))\n"
+            "print(json.dumps([m.split('.')[0] for m in sys.modules]))"
+        )
+    )
+    assert (HEAVY - {"pydantic"}).isdisjoint(loaded)
 
 
 def test_types_are_shipped():
