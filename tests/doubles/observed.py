@@ -62,7 +62,7 @@ def asked(model="gpt-4o-mini") -> Asked:
 
 
 def head_of(found: Hit) -> Head:
-    return Head(200, (), {HIT: found}).with_headers(labels.of_hit(found, 12.0))
+    return Head(200, (), {HIT: found}).labelled(labels.of_hit(found, 12.0))
 
 
 def watch(*watchers) -> Watch:
