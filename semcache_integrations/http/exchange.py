@@ -113,13 +113,9 @@ class Exchange:
         kept = self._kept(asked, found)
         if kept is not None:
             yield kept[0]
-            yield from paced(_pieces(kept[1]), kept[1].pause_s)
+            yield from paced(pieces_of(kept[1]), kept[1].pause_s)
             return
-        order = self._order(asked, found)
-        key, source = self._flight(asked), partial(self._fetch, order, upstream)
-        with closing(source() if key is None else self._streams.read(key, source)) as parts:
-            for part in parts:
-                yield order.labelled(part)
+        yield from self._shared(asked, found, upstream)
 
     async def aanswer(
         self, asked: Asked, upstream: Callable[[], AsyncGenerator[Part, None]]
@@ -129,9 +125,27 @@ class Exchange:
         kept = self._kept(asked, found)
         if kept is not None:
             yield kept[0]
-            async for piece in apaced(_pieces(kept[1]), kept[1].pause_s):
+            async for piece in apaced(pieces_of(kept[1]), kept[1].pause_s):
                 yield piece
             return
+        async with aclosing(self._ashared(asked, found, upstream)) as parts:
+            async for part in parts:
+                yield part
+
+    def _shared(
+        self, asked: Asked, found: Lookup, upstream: Callable[[], Generator[Part, None, None]]
+    ) -> Generator[Part, None, None]:
+        """Yield the upstream's answer, together with all who ask the same."""
+        order = self._order(asked, found)
+        key, source = self._flight(asked), partial(self._fetch, order, upstream)
+        with closing(source() if key is None else self._streams.read(key, source)) as parts:
+            for part in parts:
+                yield order.labelled(part)
+
+    async def _ashared(
+        self, asked: Asked, found: Lookup, upstream: Callable[[], AsyncGenerator[Part, None]]
+    ) -> AsyncGenerator[Part, None]:
+        """Async twin of `_shared`."""
         order = self._order(asked, found)
         key, source = self._flight(asked), partial(self._afetch, order, upstream)
         async with aclosing(source() if key is None else self._astreams.aread(key, source)) as parts:
@@ -146,7 +160,7 @@ class Exchange:
         late = self._late(order)
         if late is not None:
             yield late[0]
-            yield from _pieces(late[1])
+            yield from pieces_of(late[1])
             return
         recorder = None
         with closing(upstream()) as parts:
@@ -166,7 +180,7 @@ class Exchange:
         late = self._late(order)
         if late is not None:
             yield late[0]
-            for piece in _pieces(late[1]):
+            for piece in pieces_of(late[1]):
                 yield piece
             return
         recorder = None
@@ -227,7 +241,8 @@ def _described(served: Served) -> dict[str, str]:
     return {"content-type": served.content_type, **length}
 
 
-def _pieces(served: Served) -> Generator[bytes, None, None]:
+def pieces_of(served: Served) -> Generator[bytes, None, None]:
+    """Yield the pieces of a kept answer's body."""
     if isinstance(served.body, bytes):
         yield served.body
     else:

@@ -22,11 +22,11 @@ from semcache_integrations.http import bodies
 from semcache_integrations.http.addresses import DEFAULT_HOSTS, Allowed, Upstream
 from semcache_integrations.http.aside import CacheAside
 from semcache_integrations.http.egress import Timeouts, Upstreams
-from semcache_integrations.http.exchange import Exchange
 from semcache_integrations.http.gateway import Gateway
 from semcache_integrations.http.happenings import Watcher
 from semcache_integrations.http.providers import DEFAULT, Providers
 from semcache_integrations.http.requests import Reader
+from semcache_integrations.http.stale import StaleExchange, Staleness
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _UNAVAILABLE = 503
@@ -42,6 +42,7 @@ class ProxySettings:
         share: Whether entries are everybody's, whatever their credential.
         replay: How kept answers are streamed.
         timeouts: How long upstreams may take.
+        staleness: When answers are stale, and may be served all the same.
         largest: Bytes of a request's body.
     """
 
@@ -50,6 +51,7 @@ class ProxySettings:
     share: bool = False
     replay: Replay = field(default_factory=Replay)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    staleness: Staleness = field(default_factory=Staleness)
     largest: int = bodies.LARGEST_REQUEST
 
 
@@ -73,7 +75,7 @@ def create_proxy_app(
     network = upstreams or Upstreams(allowed, timeouts=chosen.timeouts)
     reader = Reader(chosen.replay, cache.config.secret_bytes, chosen.share)
     gateway = Gateway(
-        Exchange(cache, reader, chosen.replay),
+        StaleExchange(cache, reader, chosen.replay, staleness=chosen.staleness),
         network,
         check=lambda url: allowed.check(Upstream.of(url)),
         providers=chosen.providers,
