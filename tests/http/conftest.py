@@ -13,17 +13,18 @@ from semcache_integrations.testing import FakeUpstream
 LIBRARIES = {"httpx": (httpx, ours), "httpx2": (httpx2, ours2)}
 
 
-@pytest.fixture(scope="module")
-def provider():
-    with FakeUpstream() as running:
-        yield running
+@pytest.fixture(scope="session")
+def running_provider():
+    """A provider on 127.0.0.1; to start and stop one takes longer than a test."""
+    with FakeUpstream() as upstream:
+        yield upstream
 
 
 @pytest.fixture
-def upstream(provider):
+def provider(running_provider):
     """The provider, to which nothing has been said yet."""
-    provider.reset()
-    return provider
+    running_provider.reset()
+    return running_provider
 
 
 @pytest.fixture(params=list(LIBRARIES))

@@ -26,11 +26,11 @@ def kept():
 
 
 @pytest.fixture(scope="module")
-def proxy(provider, kept):
+def proxy(running_provider, kept):
     settings = ProxySettings(
         hosts=("127.0.0.1", "localhost"),
-        providers=DEFAULT.with_provider(_at(OPENAI, provider.origin)).with_provider(
-            _at(ANTHROPIC, provider.origin)
+        providers=DEFAULT.with_provider(_at(OPENAI, running_provider.origin)).with_provider(
+            _at(ANTHROPIC, running_provider.origin)
         ),
     )
     serving = Serving(create_proxy_app(kept, settings), name="proxy", lifespan="on")
@@ -44,7 +44,7 @@ def _at(provider, base):
 
 
 @pytest.fixture
-def client(proxy, kept, upstream):
+def client(proxy, kept, provider):
     """A plain client of the proxy, whose cache is empty and whose provider has been asked nothing."""
     kept.clear()
     with httpx.Client(base_url=proxy.origin, timeout=30) as one:
@@ -57,7 +57,7 @@ CHAT = "/v1/chat/completions"
 # -- whoever is pointed at it --------------------------------------------------------------------------
 
 
-def test_the_openai_sdk_hits_with_chat_and_responses_plain_and_streamed(client, proxy, upstream):
+def test_the_openai_sdk_hits_with_chat_and_responses_plain_and_streamed(client, proxy, provider):
     with openai.OpenAI(base_url=f"{proxy.origin}/v1", api_key="sk-1", max_retries=0) as sdk:
         first = sdk.chat.completions.create(**chat()).choices[0].message.content
         chunks = list(sdk.chat.completions.create(**chat(REWORDED, stream=True)))
@@ -66,19 +66,19 @@ def test_the_openai_sdk_hits_with_chat_and_responses_plain_and_streamed(client, 
         typed = list(sdk.responses.create(model="gpt-4o-mini", input=REWORDED, stream=True))
         assert typed[-1].response.output_text == response.output_text
         assert sdk.models.list().data  # any other path is passed through
-    assert upstream.count == 2
+    assert provider.count == 2
 
 
-def test_the_anthropic_sdk_hits_plain_and_streamed(client, proxy, upstream):
+def test_the_anthropic_sdk_hits_plain_and_streamed(client, proxy, provider):
     with anthropic.Anthropic(base_url=proxy.origin, api_key="sk-1", max_retries=0) as sdk:
         asked = {"model": "claude-fake", "max_tokens": 99}
         first = sdk.messages.create(**asked, messages=[{"role": "user", "content": QUESTION}])
         with sdk.messages.stream(**asked, messages=[{"role": "user", "content": REWORDED}]) as stream:
             assert stream.get_final_message().content[0].text == first.content[0].text
-    assert upstream.count == 1
+    assert provider.count == 1
 
 
-def test_langchain_and_litellm_hit_each_others_entries(client, proxy, upstream):
+def test_langchain_and_litellm_hit_each_others_entries(client, proxy, provider):
     import litellm
     from langchain_openai import ChatOpenAI
 
@@ -93,7 +93,7 @@ def test_langchain_and_litellm_hit_each_others_entries(client, proxy, upstream):
         messages=[{"role": "user", "content": QUESTION}],
     )
     assert answer.choices[0].message.content == first
-    assert upstream.count == 1
+    assert provider.count == 1
 
 
 def test_the_published_client_puts_and_gets(client, proxy):
@@ -118,15 +118,15 @@ def test_headers_tell_miss_hit_and_bypass(client):
     assert status(client.get("/v1/models")) == "bypass"
 
 
-def test_other_routes_of_the_seed_share_the_entry(client, proxy, upstream):
+def test_other_routes_of_the_seed_share_the_entry(client, proxy, provider):
     client.post(CHAT, json=chat())
     assert status(client.post("/chat/completions", json=chat())) == "hit"
-    where = {"x-llm-proxy-upstream": f"{upstream.origin}/v1/chat/completions"}
+    where = {"x-llm-proxy-upstream": f"{provider.origin}/v1/chat/completions"}
     assert status(client.post("/semcache/v1/chat/completions", json=chat(), headers=where)) == "hit"
-    assert upstream.count == 1
+    assert provider.count == 1
 
 
-def test_a_prompt_path_says_what_may_be_reworded(client, upstream):
+def test_a_prompt_path_says_what_may_be_reworded(client, provider):
     def body(question):
         return {"model": "m", "ask": {"q": question}, "k": 3}
 
@@ -143,13 +143,13 @@ def test_a_prompt_path_says_what_may_be_reworded(client, upstream):
         assert not [name for name in wire.seen[0][2] if name.lower().startswith(("x-llm", "x-semcache"))]
 
 
-def test_another_key_never_meets_an_entry(client, upstream):
+def test_another_key_never_meets_an_entry(client, provider):
     for key, told in (("1", "miss"), ("1", "hit"), ("2", "miss"), ("", "miss")):
         answer = client.post(CHAT, json=chat(), headers={"authorization": f"Bearer {key}"} if key else {})
         assert status(answer) == told
 
 
-def test_cache_aside_is_scoped_by_the_credential_and_apart_from_calls(client, upstream):
+def test_cache_aside_is_scoped_by_the_credential_and_apart_from_calls(client, provider):
     mine, other = {"authorization": "Bearer 1"}, {"authorization": "Bearer 2"}
     client.put("/semcache/v1/put", json={"key": QUESTION, "data": "mine"}, headers=mine)
     assert client.post("/semcache/v1/get", json={"key": QUESTION}, headers=mine).text == "mine"
@@ -179,11 +179,11 @@ def test_cache_aside_is_scoped_by_the_credential_and_apart_from_calls(client, up
     ],
 )
 def test_what_is_wrong_is_said_in_the_providers_shape_and_asks_nobody(
-    client, upstream, path, content, headers, code, word
+    client, provider, path, content, headers, code, word
 ):
     said = {"content-type": "application/json", **headers}
     answer = client.post(path, content=content, headers=said)
-    assert (answer.status_code, upstream.count) == (code, 0)
+    assert (answer.status_code, provider.count) == (code, 0)
     assert word in answer.json()["error"]["message"]
     assert status(answer) == "error"
 
@@ -193,14 +193,14 @@ def test_anthropics_errors_have_its_own_shape(client):
     assert (answer.status_code, answer.json()["type"]) == (400, "error")
 
 
-def test_a_body_that_is_too_large_is_refused_by_its_head_and_by_its_bytes(proxy, client, upstream):
+def test_a_body_that_is_too_large_is_refused_by_its_head_and_by_its_bytes(proxy, client, provider):
     def endless():
         for _ in range(40):
             yield b"x" * 2**20
 
     assert client.post(CHAT, content=endless()).status_code == 413
     assert client.post(CHAT, content=b"", headers={"content-length": "99999999"}).status_code == 413
-    assert upstream.count == 0
+    assert provider.count == 0
 
 
 def test_an_upstream_that_is_not_there_is_a_502(client):

@@ -21,9 +21,9 @@ from semcache_integrations.httpx2 import AsyncSemanticCacheTransport, SemanticCa
 
 
 @pytest.fixture
-def openai_sdk(cache, upstream):
+def openai_sdk(cache, provider):
     with openai.OpenAI(
-        base_url=upstream.url,
+        base_url=provider.url,
         api_key="sk-1",
         max_retries=0,
         http_client=httpx2.Client(transport=SemanticCacheTransport(cache)),
@@ -32,9 +32,9 @@ def openai_sdk(cache, upstream):
 
 
 @pytest.fixture
-def anthropic_sdk(cache, upstream):
+def anthropic_sdk(cache, provider):
     with anthropic.Anthropic(
-        base_url=upstream.origin,
+        base_url=provider.origin,
         api_key="sk-1",
         max_retries=0,
         http_client=httpx2.Client(transport=SemanticCacheTransport(cache)),
@@ -83,19 +83,19 @@ WAYS = [
 @pytest.mark.parametrize(("name", "plain", "streamed"), WAYS)
 @pytest.mark.parametrize("order", ["plain first", "stream first"])
 def test_one_entry_serves_an_sdks_plain_calls_and_its_streams(
-    request, upstream, name, plain, streamed, order
+    request, provider, name, plain, streamed, order
 ):
     sdk = request.getfixturevalue(name)
     first, second = (plain, streamed) if order == "plain first" else (streamed, plain)
     answer = first(sdk, QUESTION)
     assert QUESTION in answer
     assert [second(sdk, QUESTION), first(sdk, QUESTION), second(sdk, REWORDED)] == [answer] * 3
-    assert upstream.count == 1
+    assert provider.count == 1
 
 
 @pytest.mark.parametrize(("name", "plain", "streamed"), WAYS)
 def test_another_question_model_setting_or_system_prompt_goes_upstream(
-    request, upstream, name, plain, streamed
+    request, provider, name, plain, streamed
 ):
     sdk = request.getfixturevalue(name)
     plain(sdk, QUESTION)
@@ -103,34 +103,34 @@ def test_another_question_model_setting_or_system_prompt_goes_upstream(
     plain(sdk, QUESTION, extra_body={"temperature": 0.5})
     plain(sdk, REWORDED, extra_body={"instructions": "be brief"})
     streamed(sdk, QUESTION, extra_headers={"x-vendor-route": "b"})
-    assert upstream.count == 5
+    assert provider.count == 5
 
 
 def test_a_stream_without_token_counts_serves_streams_and_not_a_plain_call_that_expects_them(
-    openai_sdk, upstream
+    openai_sdk, provider
 ):
     answer = streams_chat(openai_sdk, QUESTION)
     assert streams_chat(openai_sdk, QUESTION) == answer
-    assert upstream.count == 1
+    assert provider.count == 1
     whole = openai_sdk.chat.completions.create(**chat())
-    assert (whole.usage.total_tokens > 0, upstream.count) == (True, 2)
+    assert (whole.usage.total_tokens > 0, provider.count) == (True, 2)
     assert streams_chat(openai_sdk, QUESTION, **USAGE) == whole.choices[0].message.content
-    assert upstream.count == 2  # the plain answer has taken the entry
+    assert provider.count == 2  # the plain answer has taken the entry
 
 
-async def test_the_async_sdks_hit_too(cache, upstream):
+async def test_the_async_sdks_hit_too(cache, provider):
     http = httpx2.AsyncClient(transport=AsyncSemanticCacheTransport(cache))
-    async with openai.AsyncOpenAI(base_url=upstream.url, api_key="sk-1", http_client=http) as sdk:
+    async with openai.AsyncOpenAI(base_url=provider.url, api_key="sk-1", http_client=http) as sdk:
         first = await sdk.chat.completions.create(**chat())
         stream = await sdk.chat.completions.create(**chat(REWORDED, stream=True, **USAGE))
         chunks = [chunk async for chunk in stream]
     said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert said == first.choices[0].message.content
     assert chunks[-1].usage == first.usage
-    assert upstream.count == 1
+    assert provider.count == 1
 
 
-def test_a_tool_call_is_replayed_with_an_id_of_its_own_and_is_never_reworded(openai_sdk, upstream):
+def test_a_tool_call_is_replayed_with_an_id_of_its_own_and_is_never_reworded(openai_sdk, provider):
     tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
     asked = chat("What is the weather in Paris?", tools=[tool])
     first, again = (openai_sdk.chat.completions.create(**asked) for _ in range(2))
@@ -138,14 +138,14 @@ def test_a_tool_call_is_replayed_with_an_id_of_its_own_and_is_never_reworded(ope
     assert calls[0].function == calls[1].function
     assert calls[0].id != calls[1].id
     openai_sdk.chat.completions.create(**chat("What's the weather in Paris?", tools=[tool]))
-    assert upstream.count == 2
+    assert provider.count == 2
 
 
 # -- plain clients -------------------------------------------------------------------------------------
 
 
-def test_a_plain_client_is_told_what_the_cache_did(client, upstream):
-    url = f"{upstream.url}/chat/completions"
+def test_a_plain_client_is_told_what_the_cache_did(client, provider):
+    url = f"{provider.url}/chat/completions"
     answers = [client.post(url, json=chat(asked)) for asked in (QUESTION, QUESTION, REWORDED)]
     assert [status(answer) for answer in answers] == ["miss", "hit", "hit"]
     assert answers[0].headers["x-cache-reason"] == "not_found"
@@ -156,18 +156,18 @@ def test_a_plain_client_is_told_what_the_cache_did(client, upstream):
     assert {answer.json()["choices"][0]["message"]["content"] for answer in answers} == {
         answers[0].json()["choices"][0]["message"]["content"]
     }
-    assert upstream.count == 1
+    assert provider.count == 1
 
 
-async def test_a_plain_async_client_too(aclient, upstream):
-    url = f"{upstream.url}/chat/completions"
+async def test_a_plain_async_client_too(aclient, provider):
+    url = f"{provider.url}/chat/completions"
     answers = [await aclient.post(url, json=chat()) for _ in range(2)]
     assert [status(answer) for answer in answers] == ["miss", "hit"]
     assert answers[0].json() == answers[1].json()
 
 
-def test_a_hit_is_json_or_events_as_asked(client, upstream):
-    url = f"{upstream.url}/chat/completions"
+def test_a_hit_is_json_or_events_as_asked(client, provider):
+    url = f"{provider.url}/chat/completions"
     client.post(url, json=chat())
     plain = client.post(url, json=chat())
     streamed = client.post(url, json=chat(stream=True))
@@ -175,11 +175,11 @@ def test_a_hit_is_json_or_events_as_asked(client, upstream):
     assert int(plain.headers["content-length"]) == len(plain.content)
     assert streamed.headers["content-type"].startswith("text/event-stream")
     assert streamed.text.endswith("data: [DONE]\n\n")
-    assert upstream.count == 1
+    assert provider.count == 1
 
 
-def test_key_order_zero_and_defaults_are_one_question_and_other_values_are_not(client, upstream):
-    url = f"{upstream.url}/chat/completions"
+def test_key_order_zero_and_defaults_are_one_question_and_other_values_are_not(client, provider):
+    url = f"{provider.url}/chat/completions"
     body = chat(temperature=0)
     client.post(url, json=body)
     for same in (
@@ -209,8 +209,8 @@ def test_key_order_zero_and_defaults_are_one_question_and_other_values_are_not(c
         {"x-nobody-knows": "2"},
     ],
 )
-def test_another_callers_or_another_versions_entries_are_never_served(client, upstream, headers):
-    url = f"{upstream.url}/chat/completions"
+def test_another_callers_or_another_versions_entries_are_never_served(client, provider, headers):
+    url = f"{provider.url}/chat/completions"
     usual = {"authorization": "Bearer sk-1"}
     assert status(client.post(url, json=chat(), headers=usual)) == "miss"
     assert status(client.post(url, json=chat(), headers={**usual, **headers})) == "miss"
@@ -218,15 +218,15 @@ def test_another_callers_or_another_versions_entries_are_never_served(client, up
     assert status(client.post(url, json=chat(), headers={**usual, "user-agent": "another"})) == "hit"
 
 
-def test_a_key_in_the_query_is_a_credential_and_anything_else_in_it_is_keyed(client, upstream):
-    url = f"{upstream.url}/chat/completions"
+def test_a_key_in_the_query_is_a_credential_and_anything_else_in_it_is_keyed(client, provider):
+    url = f"{provider.url}/chat/completions"
     for query in ("?key=1", "?key=2", "?api-version=1", "?api-version=2", "?max_tokens=2"):
         assert status(client.post(url + query, json=chat())) == "miss"
     assert status(client.post(url + "?api-version=2", json=chat())) == "hit"
 
 
-def test_shared_entries_are_everybodys_but_not_their_errors(cache, upstream):
-    url = f"{upstream.url}/chat/completions"
+def test_shared_entries_are_everybodys_but_not_their_errors(cache, provider):
+    url = f"{provider.url}/chat/completions"
     with httpx2.Client(transport=SemanticCacheTransport(cache, share=True)) as client:
         client.post(url, json=chat(), headers={"authorization": "Bearer 1"})
         assert status(client.post(url, json=chat(), headers={"authorization": "Bearer 2"})) == "hit"
@@ -236,8 +236,8 @@ def test_shared_entries_are_everybodys_but_not_their_errors(cache, upstream):
         )
 
 
-def test_whoever_says_whose_a_call_is_replaces_the_credential(cache, upstream):
-    url = f"{upstream.url}/chat/completions"
+def test_whoever_says_whose_a_call_is_replaces_the_credential(cache, provider):
+    url = f"{provider.url}/chat/completions"
     transport = SemanticCacheTransport(cache, tenant_of=lambda call: call.header("x-team"))
     with httpx2.Client(transport=transport) as client:
         for team, key, told in (("a", "1", "miss"), ("a", "2", "hit"), ("b", "1", "miss")):
@@ -258,38 +258,38 @@ def test_whoever_says_whose_a_call_is_replaces_the_credential(cache, upstream):
         ({"x-semcache-semantic": "false"}, "miss", "hit", 1),
     ],
 )
-def test_wishes_that_a_repeat_meets(client, upstream, wish, first, second, count):
-    url = f"{upstream.url}/chat/completions"
+def test_wishes_that_a_repeat_meets(client, provider, wish, first, second, count):
+    url = f"{provider.url}/chat/completions"
     told = [status(client.post(url, json=chat(), headers=wish)) for _ in range(2)]
-    assert (told, upstream.count) == ([first, second], count)
+    assert (told, provider.count) == ([first, second], count)
 
 
 @pytest.mark.parametrize("wish", [{"x-semcache-threshold": "0.999"}, {"x-semcache-semantic": "false"}])
-def test_wishes_that_a_rewording_meets(client, upstream, wish):
-    url = f"{upstream.url}/chat/completions"
+def test_wishes_that_a_rewording_meets(client, provider, wish):
+    url = f"{provider.url}/chat/completions"
     client.post(url, json=chat())
     assert status(client.post(url, json=chat(REWORDED), headers=wish)) == "miss"
     assert status(client.post(url, json=chat(REWORDED))) == "hit"
 
 
-def test_only_if_cached_never_goes_upstream(client, upstream):
-    url, wish = f"{upstream.url}/chat/completions", {"cache-control": "only-if-cached"}
+def test_only_if_cached_never_goes_upstream(client, provider):
+    url, wish = f"{provider.url}/chat/completions", {"cache-control": "only-if-cached"}
     refused = client.post(url, json=chat(), headers=wish)
-    assert (refused.status_code, refused.json()["error"]["type"], upstream.count) == (504, "server_error", 0)
+    assert (refused.status_code, refused.json()["error"]["type"], provider.count) == (504, "server_error", 0)
     client.post(url, json=chat())
     assert status(client.post(url, json=chat(), headers=wish)) == "hit"
 
 
-def test_a_wish_that_means_nothing_keeps_the_call_out_of_the_cache(client, upstream):
-    url = f"{upstream.url}/chat/completions"
+def test_a_wish_that_means_nothing_keeps_the_call_out_of_the_cache(client, provider):
+    url = f"{provider.url}/chat/completions"
     for _ in range(2):
         answer = client.post(url, json=chat(), headers={"x-semcache-ttl": "soon"})
         assert (answer.status_code, status(answer)) == (200, None)
-    assert upstream.count == 2
+    assert provider.count == 2
 
 
-def test_replays_are_cut_as_the_transport_or_the_call_says(cache, upstream):
-    url = f"{upstream.url}/chat/completions"
+def test_replays_are_cut_as_the_transport_or_the_call_says(cache, provider):
+    url = f"{provider.url}/chat/completions"
     with httpx2.Client(transport=SemanticCacheTransport(cache, replay=Replay("words", 1))) as client:
         client.post(url, json=chat())
         by_words = client.post(url, json=chat(stream=True)).text
@@ -375,9 +375,9 @@ def test_an_answer_that_cannot_be_read_or_must_not_be_kept_is_not(client, header
     "fault", [{"cut": True}, {"garbled": True}, {"finish_reason": "length"}, {"refusal": True}]
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answer_that_is_not_whole_is_not_kept(client, library, upstream, fault, stream):
-    url = f"{upstream.url}/chat/completions"
-    upstream.fail(**fault)
+def test_an_answer_that_is_not_whole_is_not_kept(client, library, provider, fault, stream):
+    url = f"{provider.url}/chat/completions"
+    provider.fail(**fault)
     try:
         client.post(url, json=chat(stream=stream))
     except library.RemoteProtocolError:
@@ -409,8 +409,8 @@ def test_a_stream_is_read_live_and_kept_though_the_reader_leaves_after_its_last_
         assert "is [DONE]" in again.text
 
 
-def test_a_stream_that_its_reader_leaves_early_is_not_kept(client, upstream):
-    url = f"{upstream.url}/chat/completions"
+def test_a_stream_that_its_reader_leaves_early_is_not_kept(client, provider):
+    url = f"{provider.url}/chat/completions"
     with client.stream("POST", url, json=chat(stream=True)) as response:
         next(response.iter_bytes())
     assert status(client.post(url, json=chat(stream=True))) == "miss"
