@@ -67,18 +67,19 @@ class Gateway:
             body = await bodies.read(request, self._largest)
         except ProblemError as problem:
             return refusal(problem, anthropic=_is_anthropic(request))
-        return await self._answered(
-            Call(request.method, routed.url, _encoded(routed.headers), body, routed.dialect, routed.prompt)
-        )
+        said = tuple(request.headers.raw)
+        call = Call(request.method, routed.url, said, body, routed.dialect, routed.prompt)
+        return await self._answered(call, replace(call, headers=_encoded(routed.headers)))
 
-    async def _answered(self, call: Call) -> Response:
+    async def _answered(self, call: Call, sent: Call) -> Response:
+        """Answer a call, of which `sent` goes upstream."""
         asked = None
         try:
             asked = self._exchange.read(call)
             if asked is None:
-                parts = self._watch.follow(call, None, self._fetched(call), labels.other("bypass"))
+                parts = self._watch.follow(call, None, self._fetched(sent), labels.other("bypass"))
             else:
-                answer = self._exchange.aanswer(asked, partial(self._fetched, _readable(call)))
+                answer = self._exchange.aanswer(asked, partial(self._fetched, _readable(sent)))
                 parts = self._watch.follow(call, asked, answer, {})
             return await _response(parts)
         except ProblemError as problem:
