@@ -34,9 +34,14 @@ class WireUpstream:
         return self
 
     def __exit__(self, *error):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self.close()
+
+    def close(self):
+        """Hang up, and listen no more; closing twice is fine."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
 
     def note(self, *request):
         with self._lock:
