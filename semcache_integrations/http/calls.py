@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 NO_EXTENSIONS: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """One request, with its body read.
 
@@ -52,8 +53,16 @@ class Call:
 
     def header(self, name: str) -> str:
         """Return a header's values, joined by commas as HTTP joins them; "" if there is none."""
-        wanted = name.encode("latin-1").lower()
-        return ", ".join(value.decode("latin-1") for field, value in self.headers if field.lower() == wanted)
+        return self.named.get(name, "")
+
+    @cached_property
+    def named(self) -> Mapping[str, str]:
+        """The headers by their names in lower case; the values of repeated ones are joined by commas."""
+        named: dict[str, str] = {}
+        for raw, value in self.headers:
+            name, read = raw.decode("latin-1").lower(), value.decode("latin-1")
+            named[name] = f"{named[name]}, {read}" if name in named else read
+        return named
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +86,19 @@ class Head:
 
     def header(self, name: str) -> str:
         """Return a header's values, joined by commas; "" if there is none."""
-        return _joined(self.headers, name)
+        wanted = name.encode("latin-1")
+        return ", ".join(value.decode("latin-1") for field, value in self.headers if field.lower() == wanted)
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes the body has, as far as is told."""
+        told = self.header("content-length")
+        return int(told) if told.isascii() and told.isdecimal() else None
 
 
 def fields(said: Mapping[str, str]) -> Headers:
     """Return header fields as they are sent."""
     return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in said.items())
-
-
-def _joined(headers: Headers, name: str) -> str:
-    wanted = name.encode("latin-1").lower()
-    return ", ".join(value.decode("latin-1") for field, value in headers if field.lower() == wanted)
 
 
 Part: TypeAlias = Head | bytes

@@ -36,14 +36,13 @@ _UNKEYED = re.compile(
 )
 
 
-def keyed_headers(call: Call) -> dict[str, list[str]]:
-    """Return the header fields that may change an answer, names in lower case."""
-    kept: dict[str, list[str]] = {}
-    for raw_name, value in call.headers:
-        name = raw_name.decode("latin-1").lower()
-        if not _UNKEYED.fullmatch(name) and not _CREDENTIAL.fullmatch(name):
-            kept.setdefault(name, []).append(value.decode("latin-1"))
-    return kept
+def keyed_headers(call: Call) -> dict[str, str]:
+    """Return the headers that may change an answer."""
+    return {
+        name: value
+        for name, value in call.named.items()
+        if not _UNKEYED.fullmatch(name) and not _CREDENTIAL.fullmatch(name)
+    }
 
 
 def credential_of(call: Call, secret: bytes = b"") -> str:
@@ -67,16 +66,15 @@ def tenant_name(credential: str, *, share: bool) -> str:
 
 def keyed_url(url: str) -> str:
     """Return the URL without the credentials in its query."""
+    if "?" not in url and "#" not in url:
+        return url
     parts = urlsplit(url)
     kept = [pair for pair in _pairs(parts.query) if not _CREDENTIAL_IN_QUERY.fullmatch(pair[0].lower())]
     return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(kept), ""))
 
 
 def _in_headers(call: Call) -> Iterable[tuple[str, str]]:
-    for raw_name, value in call.headers:
-        name = raw_name.decode("latin-1").lower()
-        if _CREDENTIAL.fullmatch(name):
-            yield name, value.decode("latin-1")
+    return (pair for pair in call.named.items() if _CREDENTIAL.fullmatch(pair[0]))
 
 
 def _in_query(url: str) -> Iterable[tuple[str, str]]:

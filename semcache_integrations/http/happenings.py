@@ -99,10 +99,14 @@ class Watch:
     ) -> AsyncGenerator[Part, None]:
         """Yield the parts of an answer; the head says `said`, too."""
         at, started = self._clock(), self._timer()
-        head, head_s, complete = None, 0.0, False
+        head, head_s, complete, count = None, 0.0, False, 0
         try:
             async for part in parts:
                 if isinstance(part, bytes):
+                    count += len(part)
+                    complete = (
+                        head is not None and count == head.length
+                    )  # its reader may hang up at the last byte
                     yield part
                 else:
                     head, head_s = part.labelled(said) if said else part, self._timer() - started

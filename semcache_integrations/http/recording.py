@@ -48,6 +48,7 @@ class Recorder:
         self._body = bytearray()
         self._searched = 0  # so far no mark in the body, or none that ends it
         self._looks = 0
+        self._left = head.length  # raw bytes to come, if it is told
         self._in_process = head.extensions.get(IN_PROCESS) is True
         self._records = asked.wishes.keeps and _may_be_kept(asked, head)
 
@@ -55,13 +56,21 @@ class Recorder:
         """Take a piece; return the payload as soon as the answer is known to be whole."""
         if not self._records:
             return None
+        self._gather(raw)
+        at_end = self._left == 0  # its reader may hang up as soon as it has the last byte
+        if not self._records or not (at_end or self._has_ended()):
+            return None
+        return self._payload(ended=at_end)
+
+    def _gather(self, raw: bytes) -> None:
+        if self._left is not None:
+            self._left -= len(raw)
         try:
             self._body += self._decode(raw, LARGEST_ANSWER + 1 - len(self._body))
         except zlib.error:
             self._give_up()
         if len(self._body) > LARGEST_ANSWER:
             self._give_up()
-        return self._payload() if self._has_ended() else None
 
     def ends(self) -> str | None:
         """The upstream sent all: return the payload, unless it was returned before or there is none."""

@@ -104,7 +104,7 @@ class SyncCaching(Caching):
             request.read()
             asked = self._asked(request)
             if asked is not None:
-                return self._answered(asked, self._readable(request))
+                return self._answered(asked, request)
         return self._inner.handle_request(self._plain(request))
 
     def _answered(self, asked: Asked, request: Any) -> Any:
@@ -116,7 +116,7 @@ class SyncCaching(Caching):
         return self._response(_head(head), parts)
 
     def _fetched(self, request: Any) -> Generator[Part, None, None]:
-        response = self._inner.handle_request(request)
+        response = self._inner.handle_request(self._readable(request))
         try:
             yield Head(response.status_code, _raw(response), response.extensions)
             yield from response.stream
@@ -142,7 +142,7 @@ class AsyncCaching(Caching):
             await request.aread()
             asked = self._asked(request)
             if asked is not None:
-                return await self._answered(asked, self._readable(request))
+                return await self._answered(asked, request)
         return await self._inner.handle_async_request(self._plain(request))
 
     async def _answered(self, asked: Asked, request: Any) -> Any:
@@ -154,7 +154,7 @@ class AsyncCaching(Caching):
         return self._response(_head(head), parts)
 
     async def _fetched(self, request: Any) -> AsyncGenerator[Part, None]:
-        response = await self._inner.handle_async_request(request)
+        response = await self._inner.handle_async_request(self._readable(request))
         try:
             yield Head(response.status_code, _raw(response), response.extensions)
             async for piece in response.stream:

@@ -65,6 +65,8 @@ def controls(call: Call, *, semantic: bool) -> Controls:
     Raises:
         ProblemError: a wish means nothing.
     """
+    if semantic and not any(name.startswith("x-semcache-") or name == "cache-control" for name in call.named):
+        return DEFAULT_CONTROLS  # the engine's fast path
     age = _directives(call).get("max-age")
     asked = Controls(
         semantic=semantic and _read(call, "x-semcache-semantic", _boolean, None) is not False,
@@ -73,7 +75,7 @@ def controls(call: Call, *, semantic: bool) -> Controls:
         max_age_s=math.inf if age is None else _stated("cache-control: max-age", age, _seconds),
         tags=tuple(tag.strip() for tag in call.header("x-semcache-tags").split(",") if tag.strip()),
     )
-    return DEFAULT_CONTROLS if asked == DEFAULT_CONTROLS else asked  # the engine's fast path
+    return DEFAULT_CONTROLS if asked == DEFAULT_CONTROLS else asked
 
 
 def _directives(call: Call) -> dict[str, str]:
