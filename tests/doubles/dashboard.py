@@ -16,6 +16,9 @@ from semcache_integrations.http.happenings import Happening
 from semcache_integrations.http.providers import DEFAULT, OPENAI
 from semcache_integrations.http.requests import Reader
 
+HERE = "http://127.0.0.1:8080"
+HOME = {"origin": HERE}
+TOKEN = "a token that nobody guesses: ü"
 CHAT = "/v1/chat/completions"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -31,7 +34,7 @@ def proxy_with_dashboard(cache, upstream, *, token="", recent=None):
     return Starlette(routes=[*admin.routes(), everything]), recent
 
 
-def caller(app, peer="127.0.0.1", origin="http://127.0.0.1:8080"):
+def caller(app, peer="127.0.0.1", origin=HERE):
     """Return a client that the application sees coming from an address, and that calls it by a name."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(peer, 50_000)), base_url=origin)
 
@@ -40,6 +43,14 @@ async def ask(client, question=QUESTION, **more):
     response = await client.post(CHAT, json=chat(question, **more))
     assert response.status_code == 200
     return response.headers
+
+
+async def data(client):
+    return (await client.get("/admin/data")).json()
+
+
+async def delete(client, body):
+    return await client.post("/admin/delete", json=body, headers=HOME)
 
 
 def happening(**fields):

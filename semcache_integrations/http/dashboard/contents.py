@@ -73,7 +73,10 @@ class Contents:
 
 def memory() -> dict[str, int | None]:
     """Return the bytes of memory that this process takes now and took at most, None where nobody tells."""
-    return {"rss_bytes": _resident(), "peak_bytes": _peak()}
+    now, most = _resident(), _peak()
+    if now is not None and most is not None:
+        most = max(now, most)  # the kernel notes the peak a little later
+    return {"rss_bytes": now, "peak_bytes": most}
 
 
 def _resident() -> int | None:

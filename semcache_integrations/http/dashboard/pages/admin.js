@@ -165,7 +165,7 @@ function requestCells(one) {
     { name: "tier", text: one.tier },
     { name: "number similarity", text: one.similarity === null ? "" : one.similarity.toFixed(3), label: "≈" },
     { name: "reason", text: one.reason.replaceAll("_", " "), title: one.reason },
-    { name: "number", text: millis(one.total_ms), title: `began after ${millis(one.head_ms)}` },
+    { name: "number", text: millis(one.total_ms || null), title: `began after ${millis(one.head_ms)}` },
   ];
 }
 
