@@ -87,6 +87,18 @@ class SemanticCache(CacheAside, Closing):
         self._journal.recorder.reset()
         self._hash.evicted = 0
 
+    def count(self) -> int:
+        """Return how many entries the store keeps, whosever they are.
+
+        Raises:
+            StoreError: the store could not say.
+        """
+        return self._backends.store.count()
+
+    async def acount(self) -> int:
+        """Async twin of `count`."""
+        return await self._backends.store.acount()
+
     def age_s(self, entry: CacheEntry) -> float:
         """Seconds since an entry was stored, by the clock that dated it; never negative."""
         return max(0.0, self._clock() - entry.created_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import httpx2
 import pytest
+from doubles.dashboard import TOKEN, caller, proxy_with_dashboard
 
 from semcache_integrations import httpx as ours
 from semcache_integrations import httpx2 as ours2
@@ -47,3 +48,22 @@ async def aclient(library, cache):
 
 def _ours(library):
     return LIBRARIES[library.__name__][1]
+
+
+@pytest.fixture
+def app(cache, upstream):
+    """A proxy with its dashboard and without a token."""
+    return proxy_with_dashboard(cache, upstream)[0]
+
+
+@pytest.fixture
+async def here(app):
+    """Whoever sits at this machine."""
+    async with caller(app) as client:
+        yield client
+
+
+@pytest.fixture
+def guarded(cache, upstream):
+    """The same with a token."""
+    return proxy_with_dashboard(cache, upstream, token=TOKEN)[0]
