@@ -62,6 +62,7 @@ def serve(host: str, port: int, log_level: str, drain: float, **options: Any) ->
         import uvicorn
 
         from semcache_integrations.http.proxy import create_proxy_app
+        from semcache_integrations.observability.prometheus import PrometheusMetrics
     except ImportError as error:
         raise ConfigurationError(
             f"the proxy needs {error.name}: pip install 'semcache-integrations[server]'"
@@ -70,15 +71,18 @@ def serve(host: str, port: int, log_level: str, drain: float, **options: Any) ->
 
     settings = _settings(options)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    with SemanticCache(**_cache_settings(options)) as cache:
+    metrics = PrometheusMetrics()
+    with SemanticCache(**_cache_settings(options), hooks=[metrics.event]) as cache:
+        metrics.watch(cache)
         _greet(host, port, settings)
         uvicorn.run(
-            create_proxy_app(cache, settings),
+            create_proxy_app(cache, settings, metrics=metrics),
             host=host,
             port=port,
             log_level="warning" if log_level == "info" else log_level,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who is at this machine is told by the connection alone
             date_header=False,
             timeout_graceful_shutdown=int(drain),
         )
@@ -97,11 +101,20 @@ def _cache_settings(options: dict[str, Any]) -> dict[str, Any]:
 def _settings(options: dict[str, Any]) -> ProxySettings:
     from semcache_integrations.http.addresses import DEFAULT_HOSTS
     from semcache_integrations.http.proxy import ProxySettings
+    from semcache_integrations.http.resending import Retries
+    from semcache_integrations.http.stale import Staleness
 
     return ProxySettings(
         hosts=(*DEFAULT_HOSTS, *options["upstreams"]),
         providers=_providers(options["providers"]),
         share=options["share"],
+        staleness=Staleness(
+            fresh_s=options["fresh"],
+            if_error_s=options["stale_if_error"],
+            while_revalidate_s=options["stale_while_revalidate"],
+        ),
+        retries=Retries(answers=options["retries"]),
+        admin_token=options["admin_token"],
         largest=options["max_body"] * _MEGABYTE,
     )
 
@@ -127,4 +140,8 @@ def _greet(host: str, port: int, settings: ProxySettings) -> None:
     for name, path in (("openai", "/v1"), ("anthropic", "")):
         provider = settings.providers.named(name)
         table.add_row(name, f"http://{shown}:{port}{path}", provider.base if provider else "")
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"dashboard: http://{shown}:{port}/admin   metrics: http://{shown}:{port}/metrics", style="dim"
+    )

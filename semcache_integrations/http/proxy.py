@@ -6,11 +6,11 @@ callers is scoped by what they authenticate with.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
-import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -21,15 +21,18 @@ from semcache_integrations.core.replay import Replay
 from semcache_integrations.http import bodies
 from semcache_integrations.http.addresses import DEFAULT_HOSTS, Allowed, Upstream
 from semcache_integrations.http.aside import CacheAside
+from semcache_integrations.http.dashboard import Admin, Guard, Recent
 from semcache_integrations.http.egress import Timeouts, Upstreams
 from semcache_integrations.http.gateway import Gateway
-from semcache_integrations.http.happenings import Watcher
+from semcache_integrations.http.happenings import Happening, Watcher
+from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.providers import DEFAULT, Providers
 from semcache_integrations.http.requests import Reader
+from semcache_integrations.http.resending import Retries
 from semcache_integrations.http.stale import StaleExchange, Staleness
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_UNAVAILABLE = 503
+_NOT_FOUND, _UNAVAILABLE = 404, 503
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,8 @@ class ProxySettings:
         replay: How kept answers are streamed.
         timeouts: How long upstreams may take.
         staleness: When answers are stale, and may be served all the same.
+        retries: What is sent again.
+        admin_token: What who wants to see `/admin` and `/metrics` has to show; "" for who is at this machine.
         largest: Bytes of a request's body.
     """
 
@@ -52,14 +57,29 @@ class ProxySettings:
     replay: Replay = field(default_factory=Replay)
     timeouts: Timeouts = field(default_factory=Timeouts)
     staleness: Staleness = field(default_factory=Staleness)
+    retries: Retries = field(default_factory=Retries)
+    admin_token: str = ""
     largest: int = bodies.LARGEST_REQUEST
+
+
+class Metrics(Protocol):
+    """What `/metrics` needs; `semcache_integrations.observability.prometheus` has it."""
+
+    def happening(self, happening: Happening, /) -> None:
+        """Take note of a request."""
+
+    def watch_breakers(self, states: Callable[[], Mapping[str, str]], /) -> None:
+        """Show the states of the upstreams' breakers."""
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Return a page of metrics, and its content type."""
 
 
 def create_proxy_app(
     cache: SemanticCache,
     settings: ProxySettings | None = None,
     *,
-    upstreams: httpx.AsyncBaseTransport | None = None,
+    metrics: Metrics | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> Starlette:
     """Return the proxy.
@@ -67,19 +87,24 @@ def create_proxy_app(
     Args:
         cache: Where answers are kept; whoever made it closes it.
         settings: How it behaves.
-        upstreams: What reaches the upstreams, instead of `Upstreams`.
+        metrics: What `/metrics` shows.
         watchers: Are told what became of each request.
     """
     chosen = settings or ProxySettings()
     allowed = Allowed((*chosen.hosts, *_homes(chosen.providers)))
-    network = upstreams or Upstreams(allowed, timeouts=chosen.timeouts)
+    network = Upstreams(allowed, timeouts=chosen.timeouts, retries=chosen.retries)
+    recent, guard = Recent(), Guard(chosen.admin_token)
+    told: list[Watcher] = [recent, *watchers]
+    if metrics is not None:
+        metrics.watch_breakers(network.breaker.states)
+        told.append(metrics.happening)
     reader = Reader(chosen.replay, cache.config.secret_bytes, chosen.share)
     gateway = Gateway(
         StaleExchange(cache, reader, chosen.replay, staleness=chosen.staleness),
         network,
         check=lambda url: allowed.check(Upstream.of(url)),
         providers=chosen.providers,
-        watchers=watchers,
+        watchers=told,
         largest=chosen.largest,
     )
     aside = CacheAside(cache, secret=cache.config.secret_bytes, share=chosen.share, largest=chosen.largest)
@@ -97,9 +122,27 @@ def create_proxy_app(
         Route("/readyz", _ready),
         Route("/semcache/v1/put", aside.put, methods=["PUT"]),
         Route("/semcache/v1/get", aside.get, methods=["POST"]),
+        Route("/metrics", _exposed(metrics, guard)),
+        *Admin(cache, recent, guard).routes(),
         Route("/{path:path}", gateway.answer, methods=_METHODS),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _exposed(metrics: Metrics | None, guard: Guard) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint that shows metrics to whom the guard lets see them."""
+
+    async def expose(request: Request) -> Response:
+        try:
+            guard.check(request)
+        except ProblemError as problem:
+            return PlainTextResponse(f"{problem.message}\n", problem.status)
+        if metrics is None:
+            return PlainTextResponse("this proxy counts nothing: create_proxy_app(metrics=…)\n", _NOT_FOUND)
+        page, kind = metrics.exposition(request.headers.get("accept", ""))
+        return Response(page, headers={"content-type": kind})
+
+    return expose
 
 
 async def _alive(_request: Request) -> Response:

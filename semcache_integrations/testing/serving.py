@@ -87,6 +87,7 @@ class Serving:
             lifespan=self._lifespan,
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # they would change whom a request is from
             timeout_graceful_shutdown=1,
             callback_notify=self._note_start,  # called in the first turn of the server's loop, when it serves
             timeout_notify=_NEVER_AGAIN_S,

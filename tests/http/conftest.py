@@ -51,9 +51,9 @@ def _ours(library):
 
 
 @pytest.fixture
-def app(cache, upstream):
+def app(cache, provider):
     """A proxy with its dashboard and without a token."""
-    return proxy_with_dashboard(cache, upstream)[0]
+    return proxy_with_dashboard(cache, provider)[0]
 
 
 @pytest.fixture
@@ -64,6 +64,6 @@ async def here(app):
 
 
 @pytest.fixture
-def guarded(cache, upstream):
+def guarded(cache, provider):
     """The same with a token."""
-    return proxy_with_dashboard(cache, upstream, token=TOKEN)[0]
+    return proxy_with_dashboard(cache, provider, token=TOKEN)[0]

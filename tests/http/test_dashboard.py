@@ -28,10 +28,10 @@ EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
 # -- what it shows -------------------------------------------------------------------------------------
 
 
-async def test_real_traffic_is_counted_by_status_and_tier(here, upstream):
+async def test_real_traffic_is_counted_by_status_and_tier(here, provider):
     for question in (QUESTION, QUESTION, REWORDED, OTHER):
         await ask(here, question)
-    await here.get("/v1/models", headers={"x-upstream-base-url": upstream.origin})
+    await here.get("/v1/models", headers={"x-upstream-base-url": provider.origin})
     seen = await data(here)
     assert seen["statuses"] == {"hit": 2, "miss": 2, "bypass": 1, "stale": 0, "error": 0, "other": 0}
     assert seen["tiers"] == {"hash": 1, "exact": 0, "semantic": 1, "flight": 0}
@@ -75,11 +75,11 @@ async def test_top_entries_come_first_by_hits_under_the_question_nearest_to_thei
     assert top[0]["tokens"] > 0
 
 
-async def test_a_store_that_cannot_count_hides_only_its_number(embedder, upstream):
+async def test_a_store_that_cannot_count_hides_only_its_number(embedder, provider):
     store = FaultyStore(MemoryStore())
     store.fail("count")
     with SemanticCache(embedder=embedder, store=store) as cache:
-        async with caller(proxy_with_dashboard(cache, upstream)[0]) as client:
+        async with caller(proxy_with_dashboard(cache, provider)[0]) as client:
             await ask(client)
             seen = await data(client)
     assert (seen["cache"]["stored"], seen["requests"]) == (None, 1)
@@ -143,7 +143,7 @@ def test_search_finds_tenants_and_at_most_fifty_of_each():
 # -- deleting ------------------------------------------------------------------------------------------
 
 
-async def test_deleting_an_entry_makes_the_next_call_a_miss(here, upstream):
+async def test_deleting_an_entry_makes_the_next_call_a_miss(here, provider):
     for question in (QUESTION, QUESTION, OTHER, OTHER):
         await ask(here, question)
     entry = (await data(here))["top"][1]
@@ -154,7 +154,7 @@ async def test_deleting_an_entry_makes_the_next_call_a_miss(here, upstream):
     assert seen["cache"]["stored"] == 1
     assert (await ask(here, QUESTION))["x-cache-status"] == "miss"
     assert (await ask(here, OTHER))["x-cache-status"] == "hit"
-    assert upstream.count == 3
+    assert provider.count == 3
 
 
 async def test_deleting_by_model_and_by_tenant(here):
@@ -204,10 +204,10 @@ async def test_a_deletion_that_does_not_say_what_is_refused(here, body):
     assert (await ask(here))["x-cache-status"] == "hit"
 
 
-async def test_a_store_that_cannot_delete_is_told(embedder, upstream):
+async def test_a_store_that_cannot_delete_is_told(embedder, provider):
     store = FaultyStore(MemoryStore())
     with SemanticCache(embedder=embedder, store=store) as cache:
-        async with caller(proxy_with_dashboard(cache, upstream)[0]) as client:
+        async with caller(proxy_with_dashboard(cache, provider)[0]) as client:
             await ask(client)
             store.fail("delete")
             response = await delete(client, {"model": "gpt-4o-mini"})
@@ -252,11 +252,11 @@ async def test_what_callers_wrote_is_json_and_never_in_the_page(here):
 @pytest.mark.parametrize(
     "path", ["/admin", "/admin/data", "/admin/login", "/admin/v1/chat/completions", "/admin/"]
 )
-async def test_nothing_under_admin_goes_upstream(here, upstream, path):
+async def test_nothing_under_admin_goes_upstream(here, provider, path):
     for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "POST"):
         response = await here.request(method, path, json=chat(), headers={"cookie": f"{COOKIE}=1.2"})
         assert response.status_code in {403, 404}
-    assert upstream.count == 0
+    assert provider.count == 0
 
 
 def test_memory_is_told_in_bytes():

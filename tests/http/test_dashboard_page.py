@@ -52,13 +52,13 @@ def chromium():
 
 
 @pytest.fixture
-def proxies(upstream):
+def proxies(provider):
     """Return how to serve a proxy with a dashboard, and so with what it knows."""
     ends = []
 
     def serve(**more):
         cache = SemanticCache(embedder=HashingEmbedder(), similarity_threshold=0.75)
-        served = Serving(proxy_with_dashboard(cache, upstream, **more)[0], name="dashboard")
+        served = Serving(proxy_with_dashboard(cache, provider, **more)[0], name="dashboard")
         served.start()
         ends.extend((served.close, cache.close))
         return served.origin
@@ -321,9 +321,9 @@ def test_logging_in_and_out(proxies, browse):
     page.wait_for_url("**/admin/login")
 
 
-def test_a_proxy_that_is_gone_is_said_to_be(proxies, chromium, upstream):
+def test_a_proxy_that_is_gone_is_said_to_be(proxies, chromium, provider):
     cache = SemanticCache(embedder=HashingEmbedder())
-    served = Serving(proxy_with_dashboard(cache, upstream)[0], name="dashboard")
+    served = Serving(proxy_with_dashboard(cache, provider)[0], name="dashboard")
     served.start()
     context = chromium.new_context()
     page = context.new_page()
