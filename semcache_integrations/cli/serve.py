@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from typing import TYPE_CHECKING, Any  # Any: settings, which CacheConfig checks
 
 import click
@@ -43,6 +45,29 @@ _MEGABYTE = 2**20
 )
 @click.option("--ttl", type=click.FloatRange(min=0, min_open=True), help="Seconds that an answer is kept.")
 @click.option("--share", is_flag=True, help="One cache for all callers, whatever their API keys.")
+@click.option("--fresh", type=click.FloatRange(min=0), help="Seconds after which an answer is stale.")
+@click.option(
+    "--stale-if-error", type=click.FloatRange(min=0), default=0, help="Seconds more where the upstream fails."
+)
+@click.option(
+    "--stale-while-revalidate",
+    type=click.FloatRange(min=0),
+    default=0,
+    help="Seconds more while a new answer is fetched.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 5),
+    default=0,
+    show_default=True,
+    help="Times that a call is sent again which the upstream declined (429, 502, 503, 504).",
+)
+@click.option(
+    "--admin-token",
+    envvar="SEMCACHE_ADMIN_TOKEN",
+    default="",
+    help="For /admin and /metrics; without one they are for this machine only.",
+)
 @click.option(
     "--max-body", type=click.IntRange(1), default=32, show_default=True, help="Megabytes of a request."
 )
@@ -72,6 +97,8 @@ def serve(host: str, port: int, log_level: str, drain: float, **options: Any) ->
     settings = _settings(options)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     metrics = PrometheusMetrics()
+    # When it has finished, uvicorn raises the signal again that ended it: the cache must be closed before we go.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     with SemanticCache(**_cache_settings(options), hooks=[metrics.event]) as cache:
         metrics.watch(cache)
         _greet(host, port, settings)

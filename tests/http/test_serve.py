@@ -1,0 +1,133 @@
+"""`semcache serve` as a process of its own: what it says, how it ends, what it keeps, and what it refuses to start with."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import httpx
+import pytest
+from doubles.http_questions import QUESTION, chat, events, status
+from doubles.http_wire import WireUpstream
+from prometheus_client.parser import text_string_to_metric_families
+
+COMMAND = (sys.executable, "-c", "from semcache_integrations.cli import main; main()", "serve")
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture
+def serve(provider, minilm):
+    """Start the command; return its process and a client of it, when it is ready."""
+    running = []
+
+    def start(*options, **environment):
+        port = free_port()
+        where = [f"--provider={name}={provider.origin}" for name in ("openai", "anthropic")]
+        process = subprocess.Popen(
+            [*COMMAND, f"--port={port}", "--upstream=127.0.0.1", *where, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**environment_of_tests(), **environment},
+        )
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        running.append((process, client))
+        while not is_ready(client):
+            assert process.poll() is None, process.stdout.read()
+        return process, client
+
+    yield start
+    for process, client in running:
+        client.close()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def environment_of_tests():
+    import os
+
+    return dict(os.environ)
+
+
+def is_ready(client):
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_it_answers_counts_shows_and_keeps_over_a_restart(serve, provider, tmp_path):
+    process, client = serve(f"--path={tmp_path}")
+    assert [status(client.post("/v1/chat/completions", json=chat())) for _ in range(2)] == ["miss", "hit"]
+    families = {family.name: family for family in text_string_to_metric_families(client.get("/metrics").text)}
+    counted = {sample.labels["status"]: sample.value for sample in families["semcache_requests"].samples}
+    assert (counted["miss"], counted["hit"]) == (1, 1)
+    assert client.get("/admin").status_code == 200
+    recent = client.get("/admin/data").json()["recent"]
+    assert [one["question"] for one in recent] == [QUESTION] * 2
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    _, client = serve(f"--path={tmp_path}")
+    again = client.post("/v1/chat/completions", json=chat())
+    assert (status(again), again.headers["x-cache-tier"], provider.count) == ("hit", "exact", 1)
+
+
+def test_what_is_under_way_is_finished_before_it_ends(serve):
+    told = threading.Event()
+    first, *rest = events({"role": "assistant", "content": "Par"}, {"content": "is"})
+    kind = {"content-type": "text/event-stream"}
+    with WireUpstream(first, told, *rest, b"data: [DONE]\n\n", headers=kind) as wire:
+        process, client = serve()
+        where = {"x-llm-proxy-upstream": f"{wire.origin}/v1/chat/completions"}
+        with client.stream("POST", "/v1/chat/completions", json=chat(stream=True), headers=where) as answer:
+            pieces = answer.iter_bytes()
+            assert next(pieces) == first
+            process.send_signal(signal.SIGTERM)
+            told.set()
+            assert b"".join(pieces).endswith(b"data: [DONE]\n\n")
+        assert process.wait(30) == 0
+
+
+def test_metrics_and_dashboard_want_the_token(serve):
+    _, client = serve(SEMCACHE_ADMIN_TOKEN="a token that nobody guesses")
+    for path in ("/metrics", "/admin/data"):
+        assert client.get(path).status_code == 403
+        shown = client.get(path, headers={"authorization": "Bearer a token that nobody guesses"})
+        assert shown.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--provider=nobody=http://x"], "openai=URL"),
+        (["--provider=openai"], "openai=URL"),
+        (["--upstream=a b"], "a b"),
+        (["--path=/tmp/x", "--url=http://x"], "not both"),
+        (["--stale-if-error=3"], "fresh"),
+        (["--port=99999"], "port"),
+        (["--threshold=2"], "threshold"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(options, word):
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_to_be(serve):
+    _, client = serve()
+    done = subprocess.run(
+        [*COMMAND, f"--port={client.base_url.port}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "address already in use" in done.stderr
