@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any  # Any: settings, which CacheConfig checks
 
 import click
@@ -14,9 +16,13 @@ from rich.table import Table
 from semcache_integrations.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from semcache_integrations.http.proxy import ProxySettings
+    from semcache_integrations.observability.otel import Spans
 
 _MEGABYTE = 2**20
+SECONDS = click.FloatRange(min=0, min_open=True)
 
 
 @click.command()
@@ -68,6 +74,20 @@ _MEGABYTE = 2**20
     default="",
     help="For /admin and /metrics; without one they are for this machine only.",
 )
+@click.option("--connect-timeout", type=SECONDS, default=5, show_default=True, help="Seconds to connect in.")
+@click.option(
+    "--read-timeout",
+    type=SECONDS,
+    default=600,
+    show_default=True,
+    help="Seconds between two pieces of an answer.",
+)
+@click.option(
+    "--total-timeout", type=SECONDS, default=1800, show_default=True, help="Seconds for a whole answer."
+)
+@click.option(
+    "--otel", is_flag=True, help="Record OpenTelemetry spans: opentelemetry-instrument semcache serve --otel"
+)
 @click.option(
     "--max-body", type=click.IntRange(1), default=32, show_default=True, help="Megabytes of a request."
 )
@@ -83,36 +103,52 @@ _MEGABYTE = 2**20
 )
 def serve(host: str, port: int, log_level: str, drain: float, **options: Any) -> None:  # Any: click's
     """Serve the cache as an HTTP proxy: point any SDK's base_url at it."""
-    try:
-        import uvicorn
-
-        from semcache_integrations.http.proxy import create_proxy_app
-        from semcache_integrations.observability.prometheus import PrometheusMetrics
-    except ImportError as error:
-        raise ConfigurationError(
-            f"the proxy needs {error.name}: pip install 'semcache-integrations[server]'"
-        ) from error
-    from semcache_integrations import SemanticCache
-
     settings = _settings(options)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    metrics = PrometheusMetrics()
     # When it has finished, uvicorn raises the signal again that ended it: the cache must be closed before we go.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
-    with SemanticCache(**_cache_settings(options), hooks=[metrics.event]) as cache:
-        metrics.watch(cache)
+    with _proxy(settings, _cache_settings(options), traced=options["otel"]) as app:
         _greet(host, port, settings)
-        uvicorn.run(
-            create_proxy_app(cache, settings, metrics=metrics),
-            host=host,
-            port=port,
-            log_level="warning" if log_level == "info" else log_level,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # who is at this machine is told by the connection alone
-            date_header=False,
-            timeout_graceful_shutdown=int(drain),
-        )
+        _listen(app, host=host, port=port, log_level=log_level, drain_s=drain)
+
+
+@contextmanager
+def _proxy(settings: ProxySettings, cache_settings: dict[str, Any], *, traced: bool) -> Iterator[Starlette]:
+    """Make the application, and close its cache in the end."""
+    from semcache_integrations import SemanticCache
+    from semcache_integrations.asgi import create_proxy_app
+    from semcache_integrations.observability.prometheus import PrometheusMetrics
+
+    metrics, spans = PrometheusMetrics(), _spans() if traced else None
+    hooks = [metrics.event, spans.event] if spans else [metrics.event]
+    with SemanticCache(**cache_settings, hooks=hooks) as cache:
+        metrics.watch(cache)
+        watchers = [spans.happening] if spans else []
+        yield create_proxy_app(cache, settings, metrics=metrics, watchers=watchers)
+
+
+def _listen(app: Starlette, *, host: str, port: int, log_level: str, drain_s: float) -> None:
+    import uvicorn
+
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level="warning" if log_level == "info" else log_level,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # who is at this machine is told by the connection alone
+        date_header=False,
+        timeout_graceful_shutdown=int(drain_s),
+    )
+
+
+def _spans() -> Spans:
+    try:
+        from semcache_integrations.observability.otel import Spans
+    except ImportError as error:
+        raise ConfigurationError(str(error)) from error
+    return Spans()
 
 
 def _cache_settings(options: dict[str, Any]) -> dict[str, Any]:
@@ -126,10 +162,11 @@ def _cache_settings(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(options: dict[str, Any]) -> ProxySettings:
+    try:
+        from semcache_integrations.asgi import ProxySettings, Retries, Staleness, Timeouts
+    except ImportError as error:
+        raise ConfigurationError(str(error)) from error
     from semcache_integrations.http.addresses import DEFAULT_HOSTS
-    from semcache_integrations.http.proxy import ProxySettings
-    from semcache_integrations.http.resending import Retries
-    from semcache_integrations.http.stale import Staleness
 
     return ProxySettings(
         hosts=(*DEFAULT_HOSTS, *options["upstreams"]),
@@ -141,6 +178,11 @@ def _settings(options: dict[str, Any]) -> ProxySettings:
             while_revalidate_s=options["stale_while_revalidate"],
         ),
         retries=Retries(answers=options["retries"]),
+        timeouts=Timeouts(
+            connect_s=options["connect_timeout"],
+            read_s=options["read_timeout"],
+            total_s=options["total_timeout"],
+        ),
         admin_token=options["admin_token"],
         largest=options["max_body"] * _MEGABYTE,
     )
