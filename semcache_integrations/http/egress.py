@@ -8,7 +8,7 @@ off with httpx's error. Redirects are answers like others, and no proxy or certi
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,11 +18,13 @@ import httpx
 
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.http.addresses import Allowed, Upstream
+from semcache_integrations.http.calls import Call
+from semcache_integrations.http.credentials import credential_of
 from semcache_integrations.http.dialing import Dialer, Resolver, resolve
 from semcache_integrations.http.failures import in_httpx_terms, is_our_own, problem_with
 from semcache_integrations.http.resending import Resending, Retries
 from semcache_integrations.http.retry_after import retry_after_s
-from semcache_integrations.http.upstream_breaker import UpstreamBreaker
+from semcache_integrations.http.upstream_breaker import State, UpstreamBreaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ class Timeouts:
         }
 
 
+_TOO_MANY = 429
+_WORSE: Final[tuple[State, ...]] = ("closed", "half-open", "open")
 _TIMEOUTS: Final = Timeouts()
 _RETRIES: Final = Retries()
 _LIMITS: Final = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=30.0)
@@ -87,6 +91,7 @@ class Upstreams(httpx.AsyncBaseTransport):
         limits: httpx.Limits = _LIMITS,
     ) -> None:
         self.breaker = breaker or UpstreamBreaker()
+        self.quotas = self.breaker.another()  # by caller: one who has used up his quota stops nobody else
         self._allowed, self._timeouts, self._retries = allowed, timeouts, retries
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls or httpx.create_ssl_context(trust_env=False),
@@ -105,15 +110,25 @@ class Upstreams(httpx.AsyncBaseTransport):
         upstream = Upstream.of(request.url)
         self._allowed.check(upstream)
         await request.aread()  # into bytes, which can be sent twice
-        with self.breaker.permit(str(upstream)) as permit:
+        whose = f"{upstream} {_credential(request)}"
+        with self.breaker.permit(str(upstream)) as permit, self.quotas.permit(whose) as quota:
             try:
                 answer = await self._in_time(request, upstream)
             except (TimeoutError, httpx.TransportError) as error:
                 if not is_our_own(error):
                     permit.failed()
                 raise problem_with(upstream, error) from error
-            permit.answered(answer.status_code, retry_after_s(answer.headers))
+            failing = quota if answer.status_code == _TOO_MANY else permit
+            failing.answered(answer.status_code, retry_after_s(answer.headers))
             return answer
+
+    def states(self) -> Mapping[str, State]:
+        """Return how each upstream stands: the worst, where it stands differently for one of its callers."""
+        told = dict(self.breaker.states())
+        for whose, state in self.quotas.states().items():
+            upstream = whose.partition(" ")[0]
+            told[upstream] = max(told.get(upstream, "closed"), state, key=_WORSE.index)
+        return told
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -159,6 +174,10 @@ class _Answer(httpx.AsyncByteStream):
                 return await anext(pieces, None)
         except TimeoutError as error:
             raise httpx.ReadTimeout("the answer took longer than its time limit") from error
+
+
+def _credential(request: httpx.Request) -> str:
+    return credential_of(Call(request.method, str(request.url), tuple(request.headers.raw), b""))
 
 
 def _on_the_wire(request: httpx.Request, upstream: Upstream, timeouts: Timeouts) -> httpcore.Request:

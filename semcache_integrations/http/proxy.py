@@ -96,7 +96,7 @@ def create_proxy_app(
     recent, guard = Recent(), Guard(chosen.admin_token)
     told: list[Watcher] = [recent, *watchers]
     if metrics is not None:
-        metrics.watch_breakers(network.breaker.states)
+        metrics.watch_breakers(network.states)
         told.append(metrics.happening)
     reader = Reader(chosen.replay, cache.config.secret_bytes, chosen.share)
     gateway = Gateway(
