@@ -58,6 +58,8 @@ class Reader:
         dialect = call.dialect
         if dialect is None or call.method != "POST" or not is_json(call):
             return None
+        if dialect == "generic" and not call.prompt:
+            return None
         asked_for = wishes(call, self.replay)
         body = object_of(call.body)
         if any(body.get(name) for name in _GOES_ON):
