@@ -6,7 +6,7 @@
 
 `Loading` asks repeats, rewordings and new questions. `Checking` follows one question: primed, asked again to the letter
 (an exact hit), in other words (its own answer, or none), and once more (still cached). What is wrong counts as a
-failure, and fails the run. Everything is asked in namespaces of its own, and forgotten after `TTL_S`: nothing is flushed.
+failure, and fails the run. Everything is asked in namespaces of its own and forgotten after `TTL_S`: nothing is flushed.
 The environment: SEMCACHE_LOADTEST_API_KEY is sent to the proxy, SEMCACHE_LOADTEST_MODEL is what is asked.
 """
 
@@ -142,15 +142,15 @@ def _checked(response: Any, text: str, label: str, wanted: tuple[str, ...]) -> s
 
 
 def _judged(claim: Claim, *, hit: bool) -> None:
-    """Learn from a fresh answer, judge a hit.
+    """Judge a hit, or learn from a fresh answer, which judges the hits that came before it.
 
     Raises:
-        WrongAnswerError: it is the answer to a question with another label.
+        WrongAnswerError: a hit was the answer to a question with another label.
     """
-    if not hit:
-        _judge.fresh(claim.label, claim.answer)
-        return
     before = _judge.wrong.total()
-    _judge.hit(claim)
+    if hit:
+        _judge.hit(claim)
+    else:
+        _judge.fresh(claim.label, claim.answer)
     if _judge.wrong.total() > before:
-        raise WrongAnswerError(f"another question's answer, from {claim.tier}")
+        raise WrongAnswerError(f"another question's answer was served: {_judge.examples[-1].question!r}")

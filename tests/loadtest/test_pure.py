@@ -134,11 +134,7 @@ def test_a_turn_is_what_it_is_called_within_its_round(shares, seed):
     for turn in turns(300, Shares(repeat=shares[0], reword=shares[1]), seed=seed):
         asked, known = texts[turn.namespace], labels[turn.namespace]
         expected = (
-            "repeat"
-            if turn.question.text in asked
-            else "reword"
-            if turn.question.label in known
-            else "new"
+            "repeat" if turn.question.text in asked else "reword" if turn.question.label in known else "new"
         )
         assert turn.kind == expected
         asked.add(turn.question.text)

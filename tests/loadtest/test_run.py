@@ -92,7 +92,9 @@ def test_without_a_way_to_delete_entries_expire_and_it_is_said(proxied, provider
         shown = CliRunner().invoke(app, ["loadtest", origin, "--requests", "10", "--users", "1"])
         cache.flush()
         kept = [entry for entry, _vector in store._points.values()]
-    assert {call.path for call in provider.calls} == {PATH}  # whether it deletes was not asked of the provider
+    assert {call.path for call in provider.calls} == {
+        PATH
+    }  # whether it deletes was not asked of the provider
     assert shown.exit_code == 0, shown.output
     assert "not deleted" in shown.stdout
     assert "loadtest-" in shown.stdout
