@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any  # Any: click's own signatures
 
@@ -120,10 +120,15 @@ def loadtest(url: str | None, *, max_wrong: float, locustfile: bool, as_json: bo
         click.echo(report.to_json())
     else:
         Console().print(report, highlight=False)
-    complaints = report.complaints(max_wrong)
+    _complain(report.complaints(max_wrong))
+
+
+def _complain(complaints: Sequence[str]) -> None:
+    """Say what failed, if anything did, and end the process so."""
     for complaint in complaints:
         click.secho(f"semcache: {complaint}", fg="red", err=True)
-    sys.exit(bool(complaints))
+    if complaints:
+        sys.exit(1)
 
 
 def _plan(options: dict[str, Any]) -> Plan:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any  # Any: a report's fields, by name
 
 from semcache_integrations.loadtest.judge import Claim
 from semcache_integrations.loadtest.tally import HIT_TIERS, TIERS, Tally
@@ -68,7 +68,7 @@ class Report:
         hits: How many the cache answered.
         wrong: How many of these were another question's answer.
         unjudged: How many of these nobody can judge: no fresh answer of this run was the same.
-        cold: The first request.
+        cold: The first request; None if nobody waited for it.
         tiers: The others, by tier.
         became: How many requests of a kind were answered by a tier, by `kind/tier`.
         reasons: How many the cache did not answer, by the reason that it gave.
@@ -93,7 +93,7 @@ class Report:
     hits: int
     wrong: int
     unjudged: int
-    cold: Cold
+    cold: Cold | None
     tiers: Mapping[str, TierReport]
     became: Mapping[str, int]
     reasons: Mapping[str, int]
@@ -145,9 +145,20 @@ class Report:
         return shown(self)
 
 
-def tiers_of(tally: Tally) -> dict[str, TierReport]:
-    """Return what each tier answered."""
-    return {tier: _tier(tally, tier) for tier in TIERS}
+def counted(tally: Tally) -> dict[str, Any]:
+    """Return the fields of a report that a tally knows."""
+    return {
+        "requests": tally.requests,
+        "hits": tally.hits,
+        "wrong": tally.wrong,
+        "unjudged": tally.judge.unjudged,
+        "tiers": {tier: _tier(tally, tier) for tier in TIERS},
+        "became": {f"{kind}/{tier}": count for (kind, tier), count in sorted(tally.became.items())},
+        "reasons": dict(tally.reasons.most_common()),
+        "errors": dict(tally.errors),
+        "messages": dict(tally.messages),
+        "examples": tuple(tally.judge.examples),
+    }
 
 
 def _tier(tally: Tally, tier: str) -> TierReport:

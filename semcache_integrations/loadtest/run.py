@@ -19,8 +19,8 @@ from semcache_integrations.loadtest.asking import Asking
 from semcache_integrations.loadtest.files import room_for
 from semcache_integrations.loadtest.mix import Mix
 from semcache_integrations.loadtest.plan import Plan
-from semcache_integrations.loadtest.report import Cold, Report, tiers_of
-from semcache_integrations.loadtest.tally import Outcome
+from semcache_integrations.loadtest.report import Cold, Report, counted
+from semcache_integrations.loadtest.tally import HIT_TIERS, Outcome
 from semcache_integrations.loadtest.target import Target, delete, origin_of, own_proxy
 from semcache_integrations.loadtest.users import DRAIN_S, USERS_PER_MIX, Load
 
@@ -116,11 +116,15 @@ def _load(plan: Plan, asking: Asking, show: Callable[[Load], None]) -> Load:
 
 
 def _check(first: Outcome, origin: str) -> None:
-    """Go no further where the very first request fails.
+    """Go no further where the very first request fails, or finds an answer where this run has stored none.
 
     Raises:
         ConfigurationError: it did.
     """
+    if first.tier in HIT_TIERS:
+        raise ConfigurationError(
+            f"{origin} keeps no namespaces apart (x-semcache-namespace): a load would mix with what others stored there"
+        )
     if first.error:
         mend = _MENDS.get(first.error, f"it said: {first.message}")
         raise ConfigurationError(f"the first request to {origin} failed ({first.error}): {mend}")
@@ -154,21 +158,12 @@ def _report(load: Load, target: Target, deleted: int | None) -> Report:
         users=load.came,
         planned_users=load.plan.users,
         seconds=load.seconds,
-        requests=tally.requests,
-        hits=tally.hits,
-        wrong=tally.wrong,
-        unjudged=tally.judge.unjudged,
-        cold=Cold(cold.tier if cold else "", cold.seconds if cold else 0.0),
-        tiers=tiers_of(tally),
-        became={f"{kind}/{tier}": count for (kind, tier), count in sorted(tally.became.items())},
-        reasons=dict(tally.reasons.most_common()),
-        errors=dict(tally.errors),
-        messages=dict(tally.messages),
-        examples=tuple(tally.judge.examples),
+        cold=Cold(cold.tier, cold.seconds) if cold else None,
         cut_off=load.cut_off,
         upstream_calls=target.upstream_calls,
         deleted=deleted,
         ttl_s=load.asking.ttl_s,
         interrupted=load.interrupted,
         busy=load.busy,
+        **counted(tally),
     )

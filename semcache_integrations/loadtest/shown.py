@@ -42,7 +42,8 @@ def _table(report: Report) -> Table:
     table.add_column(_COLUMNS[0], no_wrap=True)
     for name in _COLUMNS[1:]:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_row("cold start", "1", "", duration(report.cold.seconds), "", "", "", "", style="dim")
+    if report.cold:
+        table.add_row("cold start", "1", "", duration(report.cold.seconds), style="dim")
     answered = sum(tier.calls for tier in report.tiers.values())
     for name in TIERS:
         tier = report.tiers[name]
@@ -118,7 +119,7 @@ def _failures(report: Report) -> Iterator[str]:
 
 
 def _remarks(report: Report) -> Iterator[str]:
-    if report.users < report.planned_users:
+    if report.users < report.planned_users and not report.interrupted:
         yield "  the time was over before all users had come: more --time, or a higher --spawn-rate"
     if report.is_busy:
         yield f"  [yellow]this load generator was busy {report.busy:.0%} of the time[/yellow]: part of the latency is its own"
@@ -128,7 +129,7 @@ def _remarks(report: Report) -> Iterator[str]:
         yield f"deleted afterwards: {report.deleted:,} entries, by the tag {report.run}"
     else:
         yield (
-            f"not deleted, this proxy offers it to nobody or not to us: the entries with the tag {report.run} "
+            f"not deleted, the proxy lets nobody or only its administrator do it (--admin-token): the entries with the tag {report.run} "
             f"expire {report.ttl_s} s after they were stored"
         )
 

@@ -14,6 +14,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any  # JSON
 from urllib.parse import urlsplit
 
@@ -68,6 +69,11 @@ async def own_proxy(latency_s: float) -> AsyncIterator[Target]:
     Raises:
         ConfigurationError: one of them does not start.
     """
+    for needed in ("starlette", "uvicorn"):
+        if find_spec(needed) is None:
+            raise ConfigurationError(
+                f"its own proxy needs {needed}: pip install 'semcache-integrations[server]'"
+            )
     async with _running("upstream", str(latency_s)) as upstream:
         target = Target("", own=True)
         async with _running("proxy", upstream["origin"]) as proxy:

@@ -23,14 +23,14 @@ def provider():
 
 @pytest.fixture
 def proxied(provider):
-    """Return what runs a proxy before the provider: give it a cache's settings, and what wraps the application."""
+    """Return what runs a proxy before the provider: give it its token, a cache's settings, and what wraps it."""
 
     @contextmanager
-    def running(wrapped=lambda app, _cache: app, **settings):
+    def running(wrapped=lambda app: app, token="", **settings):
         home = DEFAULT.with_provider(replace(OPENAI, base=provider.origin))
         with SemanticCache(embedder=HashingEmbedder(), **settings) as cache:
-            app = create_proxy_app(cache, ProxySettings(hosts=("127.0.0.1",), providers=home))
-            serving = Serving(wrapped(app, cache), name="proxy", lifespan="on")
+            chosen = ProxySettings(hosts=("127.0.0.1",), providers=home, admin_token=token)
+            serving = Serving(wrapped(create_proxy_app(cache, chosen)), name="proxy", lifespan="on")
             serving.start()
             try:
                 yield serving.origin, cache

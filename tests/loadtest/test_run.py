@@ -8,21 +8,27 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import httpx
 import pytest
 from click.testing import CliRunner
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from semcache_integrations.cli.app import app
 from semcache_integrations.core.errors import ConfigurationError
+from semcache_integrations.http.exchange import Exchange
+from semcache_integrations.http.gateway import Gateway
+from semcache_integrations.http.providers import DEFAULT, OPENAI
+from semcache_integrations.http.requests import Reader
 from semcache_integrations.loadtest.asking import PATH
 from semcache_integrations.loadtest.plan import Plan, Shares
 from semcache_integrations.loadtest.run import Where, arun
 from semcache_integrations.loadtest.tally import HIT_TIERS
+from semcache_integrations.loadtest.target import delete
 from semcache_integrations.testing import MemoryStore
+from semcache_integrations.testing.serving import Serving
 
 SHARES = Shares(repeat=0.3, reword=0.5)
 MINE = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
@@ -86,44 +92,54 @@ def test_equal_seeds_of_one_user_find_the_same(proxied):
     assert one.run != other.run
 
 
-def test_without_a_way_to_delete_entries_expire_and_it_is_said(proxied, provider):
+def test_without_a_way_to_delete_entries_expire_and_it_is_said(proxied):
     store = MemoryStore()
-    with proxied(store=store) as (origin, cache):
+    with proxied(token="theirs", store=store) as (origin, cache):
         shown = CliRunner().invoke(app, ["loadtest", origin, "--requests", "10", "--users", "1"])
         cache.flush()
         kept = [entry for entry, _vector in store._points.values()]
-    assert {call.path for call in provider.calls} == {
-        PATH
-    }  # whether it deletes was not asked of the provider
     assert shown.exit_code == 0, shown.output
     assert "not deleted" in shown.stdout
-    assert "loadtest-" in shown.stdout
-    assert kept
+    assert {tag.startswith("loadtest-") for entry in kept for tag in entry.tags} == {True}
     assert all(entry.expires_at - entry.created_at < 120 for entry in kept)
 
 
-def test_where_the_proxy_deletes_the_tag_alone_is_deleted(proxied):
-    """As `/admin/delete` does: what else the cache keeps is still there, and the next run finds nothing."""
-    asked = []
-
-    def deleting(proxy, cache):
-        async def delete(request):
-            asked.append((await request.json(), request.headers))
-            return JSONResponse({"deleted": await cache.ainvalidate(tag=asked[-1][0]["tag"])})
-
-        return Starlette(routes=[Route("/admin/delete", delete, methods=["POST"]), Mount("/", proxy)])
-
-    with proxied(deleting, similarity_threshold=0.75) as (origin, cache):
+@pytest.mark.parametrize("token", ["", "theirs"])
+def test_where_the_proxy_deletes_what_has_the_runs_tag_is_gone_and_all_else_is_there(proxied, token):
+    store = MemoryStore()
+    with proxied(token=token, store=store, similarity_threshold=0.75) as (origin, cache):
         assert mine(origin) == "miss"
         plan = planned(requests=20, users=1, seconds=30)
-        report = asyncio.run(arun(plan, Where(url=origin, headers={}, admin_token="t")))
+        report = asyncio.run(arun(plan, Where(url=origin, headers={}, admin_token=token)))
         cache.flush()
-        assert cache.invalidate(tag=report.run) == 0
+        assert cache.count() == 1
         assert mine(origin) == "hit"
-    assert 0 < report.deleted <= 20
-    assert asked[0][0] == {"tag": report.run}
-    assert asked[0][1]["origin"] == origin
-    assert asked[0][1]["authorization"] == "Bearer t"
+    assert report.deleted == report.tiers["miss"].calls + 1
+
+
+def test_a_proxy_that_deletes_nothing_does_not_ask_its_upstream_to(provider, cache):
+    home = DEFAULT.with_provider(replace(OPENAI, base=provider.origin))
+    gateway = Gateway(Exchange(cache, Reader()), httpx.AsyncHTTPTransport(), providers=home)
+    older = Starlette(routes=[Route("/{path:path}", gateway.answer, methods=["POST"])])
+    serving = Serving(older, name="an older proxy")
+    serving.start()
+    assert asyncio.run(delete(serving.origin, "loadtest-1", "secret")) is None
+    serving.close()
+    assert provider.count == 0
+
+
+def test_a_proxy_without_namespaces_is_not_put_under_load(proxied):
+    def forgetful(proxy):
+        async def without(scope, receive, send):
+            headers = [field for field in scope.get("headers", ()) if field[0] != b"x-semcache-namespace"]
+            await proxy({**scope, "headers": headers}, receive, send)
+
+        return without
+
+    with proxied(forgetful, token="theirs") as (origin, _cache):
+        load(origin, requests=5, users=1, seconds=30)
+        with pytest.raises(ConfigurationError, match="no namespaces"):
+            load(origin)
 
 
 def test_errors_are_counted_by_kind_and_are_a_failure(proxied, provider):
