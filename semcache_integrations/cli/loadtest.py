@@ -88,7 +88,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, written: str | None) 
 )
 @click.option(
     "--admin-token",
-    envvar="SEMCACHE_ADMIN_TOKEN",
+    envvar="SEMCACHE_LOADTEST_ADMIN_TOKEN",
     help="Lets URL delete what the test stored, where it wants one.",
 )
 @click.option(

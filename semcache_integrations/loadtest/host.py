@@ -7,11 +7,13 @@ it can be asked, and one when it ends. The proxy keeps its entries in a temporar
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any  # JSON
 
@@ -94,8 +96,8 @@ def _watch(server: uvicorn.Server, port: int) -> None:
 
 
 def _say(**told: Any) -> None:  # Any: JSON
-    sys.stdout.write(json.dumps(told) + "\n")
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):  # whoever started us is gone, and so are we
+        os.write(sys.stdout.fileno(), f"{json.dumps(told)}\n".encode())
 
 
 def main(role: str, told: str) -> None:

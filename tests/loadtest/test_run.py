@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import httpx
+import psutil
 import pytest
 from click.testing import CliRunner
 from starlette.applications import Starlette
@@ -234,3 +236,27 @@ def test_ctrl_c_ends_it_with_a_report(proxied, provider):
     assert report["interrupted"]
     assert report["requests"] >= 20
     assert report["errors"] == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9")
+@pytest.mark.model
+def test_whoever_is_killed_leaves_no_proxy_behind(minilm, monkeypatch):
+    monkeypatch.setenv("SEMCACHE_MODEL_DIR", str(minilm.folder.parent))
+    running = command("--time", "5m", "--latency", "0")
+    own = psutil.Process(running.pid)
+    while len(own.children()) < 2:
+        assert running.poll() is None
+    started = own.children()
+    running.kill()
+    running.communicate(timeout=60)
+    until = time.monotonic() + 60
+    while any(map(_runs, started)):
+        assert time.monotonic() < until
+
+
+def _runs(process):
+    """Whether it runs; whoever inherits it may not have taken note yet that it has ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
