@@ -228,7 +228,7 @@ def test_ctrl_c_ends_it_with_a_report(proxied, provider):
     with proxied() as (origin, _cache):
         running = command(origin, "--time", "5m", "--json")
         while provider.count < 20:
-            pass
+            assert running.poll() is None
         running.send_signal(signal.SIGINT)
         told, complaints = running.communicate(timeout=60)
     assert running.returncode == 0, complaints
