@@ -22,6 +22,7 @@ from semcache_integrations.http.calls import Call
 from semcache_integrations.http.credentials import credential_of
 from semcache_integrations.http.dialing import Dialer, Resolver, resolve
 from semcache_integrations.http.failures import in_httpx_terms, is_our_own, problem_with
+from semcache_integrations.http.pools import Place, Pools
 from semcache_integrations.http.resending import Resending, Retries
 from semcache_integrations.http.retry_after import retry_after_s
 from semcache_integrations.http.upstream_breaker import State, UpstreamBreaker
@@ -63,7 +64,10 @@ _TOO_MANY = 429
 _WORSE: Final[tuple[State, ...]] = ("closed", "half-open", "open")
 _TIMEOUTS: Final = Timeouts()
 _RETRIES: Final = Retries()
-_LIMITS: Final = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=30.0)
+_MOST_CONNECTIONS: Final = 1000
+_LIMITS: Final = httpx.Limits(
+    max_connections=_MOST_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=30.0
+)
 
 
 class Upstreams(httpx.AsyncBaseTransport):
@@ -93,13 +97,19 @@ class Upstreams(httpx.AsyncBaseTransport):
         self.breaker = breaker or UpstreamBreaker()
         self.quotas = self.breaker.another()  # by caller: one who has used up his quota stops nobody else
         self._allowed, self._timeouts, self._retries = allowed, timeouts, retries
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or httpx.create_ssl_context(trust_env=False),
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=Dialer(allowed, resolver),
-        )
+        context, dialer = tls or httpx.create_ssl_context(trust_env=False), Dialer(allowed, resolver)
+        most = limits.max_connections or _MOST_CONNECTIONS
+
+        def pool(size: int) -> httpcore.AsyncConnectionPool:
+            return httpcore.AsyncConnectionPool(
+                ssl_context=context,
+                max_connections=size,
+                max_keepalive_connections=min(size, limits.max_keepalive_connections or size),
+                keepalive_expiry=limits.keepalive_expiry,
+                network_backend=dialer,
+            )
+
+        self._pools = Pools(pool, most)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Ask the upstream of the request's URL; what its `Host` header says does not count.
@@ -132,7 +142,7 @@ class Upstreams(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        await self._pools.aclose()
 
     async def _in_time(self, request: httpx.Request, upstream: Upstream) -> httpx.Response:
         ends = anyio.current_time() + self._timeouts.total_s
@@ -144,12 +154,13 @@ class Upstreams(httpx.AsyncBaseTransport):
             return await Resending(self._retries, send).run()
 
     async def _send(self, request: httpcore.Request, ends: float) -> httpx.Response:
+        place = self._pools.place()
         with in_httpx_terms():
-            answer = await self._pool.handle_async_request(request)
+            answer = await place.send(request)
         return httpx.Response(
             answer.status,
             headers=answer.headers,
-            stream=_Answer(answer, ends),
+            stream=_Answer(answer, ends, place),
             extensions=answer.extensions,
         )
 
@@ -157,8 +168,8 @@ class Upstreams(httpx.AsyncBaseTransport):
 class _Answer(httpx.AsyncByteStream):
     """The body of an answer, as long as there is time."""
 
-    def __init__(self, answer: httpcore.Response, ends: float) -> None:
-        self._answer, self._ends = answer, ends
+    def __init__(self, answer: httpcore.Response, ends: float, place: Place) -> None:
+        self._answer, self._ends, self._place = answer, ends, place
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = self._answer.aiter_stream()
@@ -166,7 +177,10 @@ class _Answer(httpx.AsyncByteStream):
             yield piece
 
     async def aclose(self) -> None:
-        await self._answer.aclose()
+        try:
+            await self._answer.aclose()
+        finally:
+            self._place.leave()
 
     async def _next(self, pieces: AsyncIterator[bytes]) -> bytes | None:
         try:
