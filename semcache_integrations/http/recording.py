@@ -6,6 +6,7 @@ The law: a recorder changes nothing that passes, holds nobody up, and knows an a
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -19,7 +20,7 @@ LARGEST_ANSWER: Final = 16 * 2**20
 IN_PROCESS: Final = "semcache_in_process"
 """What a head has among its extensions whose body ends only where whoever answers says so."""
 
-_LEAST_OK, _MOST_OK = 200, 299
+_OK: Final = 200  # a hit says nothing else
 _WINDOW: Final = 31  # zlib's number for a window of 32 kB in a gzip wrapper
 _GZIPPED = frozenset({"gzip", "x-gzip"})
 _READABLE = frozenset({"", "identity"}) | _GZIPPED
@@ -29,6 +30,7 @@ _ENDS: Mapping[str, bytes] = {
     "messages": b"message_stop",
     "responses": b"response.completed",
 }
+_REFUSED = re.compile(r"q=0(\.0{0,3})?")
 _MOST_LOOKS = 8  # at whether an answer is whole: its own text may quote what ends a stream
 
 
@@ -89,13 +91,14 @@ class Recorder:
 
 def acceptable(encodings: str) -> str:
     """Return what to send as `accept-encoding`: of what the caller understands only what a recorder does."""
-    understood = {part.partition(";")[0].strip().lower() for part in encodings.split(",")}
-    return "gzip" if understood & {"gzip", "*"} else "identity"
+    told = (part.lower().replace(" ", "").partition(";") for part in encodings.split(","))
+    weights = {name: _REFUSED.fullmatch(parameters) is None for name, _, parameters in told}
+    return "gzip" if weights.get("gzip", weights.get("*", False)) else "identity"
 
 
 def _may_be_kept(asked: Asked, head: Head) -> bool:
     """Whether an answer with this head is kept at all; of APIs that nobody knows, cookies are somebody's own."""
-    if not _LEAST_OK <= head.status <= _MOST_OK:
+    if head.status != _OK:
         return False
     if head.header("content-encoding").strip().lower() not in _READABLE:
         return False
@@ -107,5 +110,23 @@ def _may_be_kept(asked: Asked, head: Head) -> bool:
 def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
     """Return what decodes the pieces of a body, each to so many bytes at most."""
     if encoding.strip().lower() in _GZIPPED:
-        return zlib.decompressobj(_WINDOW).decompress
+        return _Gunzip().takes
     return lambda raw, _most: raw
+
+
+class _Gunzip:
+    """Decodes a body of one gzip member, as nearly all are."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_WINDOW)
+
+    def takes(self, raw: bytes, most: int) -> bytes:
+        """Return the decoded piece.
+
+        Raises:
+            zlib.error: it cannot be decoded, or another member follows.
+        """
+        decoded = self._member.decompress(raw, most)
+        if self._member.unused_data:
+            raise zlib.error("another member follows")
+        return decoded
