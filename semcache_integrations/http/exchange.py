@@ -233,7 +233,8 @@ class Exchange:
         identity = self.cache.identity(asked.request) if asked.wishes.looks else None
         if identity is None:
             return None
-        return identity, asked.credential, asked.stream, asked.usage, asked.wishes, asked.request.controls
+        way = (asked.stream, asked.usage, asked.carriage)
+        return identity, asked.credential, way, asked.wishes, asked.request.controls
 
 
 def _described(served: Served) -> dict[str, str]:
