@@ -97,14 +97,23 @@ def acceptable(encodings: str) -> str:
 
 
 def _may_be_kept(asked: Asked, head: Head) -> bool:
-    """Whether an answer with this head is kept at all; of APIs that nobody knows, cookies are somebody's own."""
+    """Whether an answer with this head is kept at all."""
     if head.status != _OK:
         return False
     if head.header("content-encoding").strip().lower() not in _READABLE:
         return False
-    refused = {"no-store", "private"} if asked.dialect == "generic" else {"no-store"}
-    directives = {part.partition("=")[0].strip().lower() for part in head.header("cache-control").split(",")}
-    return directives.isdisjoint(refused) and not (asked.dialect == "generic" and head.header("set-cookie"))
+    return "no-store" not in _directives(head) and not is_personal(asked, head)
+
+
+def is_personal(asked: Asked, head: Head) -> bool:
+    """Whether an answer of an API that nobody knows says that it is for one caller alone."""
+    if asked.dialect != "generic":
+        return False
+    return bool(head.header("set-cookie")) or not _directives(head).isdisjoint({"private", "no-store"})
+
+
+def _directives(head: Head) -> set[str]:
+    return {part.partition("=")[0].strip().lower() for part in head.header("cache-control").split(",")}
 
 
 def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
