@@ -6,7 +6,7 @@ The law: whatever is not the question must match exactly; a request without one 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias  # Any: JSON
 
 from semcache_integrations.cache import SemanticCache
@@ -96,6 +96,9 @@ class QuestionReader:
                 keyed_headers(call),
                 call.header("x-semcache-namespace"),
                 [call.header(name) for name in _APPLICATIONS],
+                credential_of(
+                    replace(call, headers=()), self.secret
+                ),  # "?key=" may be any parameter of theirs
             ],
             tenant=named_tenant(self.tenant_of(call))
             if self.tenant_of
