@@ -51,6 +51,11 @@ def keyed_headers(call: Call) -> dict[str, list[str]]:
     return kept
 
 
+def is_told_apart(name: str) -> bool:
+    """Whether two calls of an unknown API that differ in this header never meet."""
+    return name in {"accept", "accept-encoding"} or not _UNKEYED.fullmatch(name)
+
+
 def credential_of(call: Call, secret: bytes = b"") -> str:
     """Return the digest of the call's credentials, wherever they stand; "" if it has none.
 

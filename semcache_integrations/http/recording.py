@@ -13,6 +13,7 @@ from typing import Final
 
 from semcache_integrations.http.answers import EVENTS, pack
 from semcache_integrations.http.calls import Asked, Head
+from semcache_integrations.http.credentials import is_told_apart
 
 LARGEST_ANSWER: Final = 16 * 2**20
 """Bytes, decoded; a longer answer passes through and is not kept."""
@@ -102,7 +103,13 @@ def _may_be_kept(asked: Asked, head: Head) -> bool:
         return False
     if head.header("content-encoding").strip().lower() not in _READABLE:
         return False
-    return "no-store" not in _directives(head) and not is_personal(asked, head)
+    return "no-store" not in _directives(head) and not is_personal(asked, head) and _is_told(asked, head)
+
+
+def _is_told(asked: Asked, head: Head) -> bool:
+    """Whether all by which the answer varies belongs to its key; LLM APIs vary by nothing that matters."""
+    varies = {name.strip().lower() for name in head.header("vary").split(",")}
+    return asked.dialect != "generic" or ("*" not in varies and all(map(is_told_apart, varies)))
 
 
 def is_personal(asked: Asked, head: Head) -> bool:
