@@ -94,6 +94,7 @@ class SemanticCacheMiddleware:
         if not self._concerns(scope):
             await self.app(scope, receive, send)
             return
+        scope = _without_shortcuts(scope)
         messages, body = await _read(receive, self._largest)
         asked = None if body is None else self._asked(scope, body)
         if asked is None:
@@ -231,6 +232,13 @@ async def _bytes(parts: AsyncGenerator[Part, None]) -> AsyncGenerator[bytes, Non
     async for part in parts:
         if isinstance(part, bytes):
             yield part
+
+
+def _without_shortcuts(scope: Message) -> Message:
+    """Return the scope of a server that takes an answer by no other way than its messages: no file by its path."""
+    extensions = scope.get("extensions") or {}
+    kept = {name: value for name, value in extensions.items() if not name.startswith("http.response.")}
+    return scope if len(kept) == len(extensions) else {**scope, "extensions": kept}
 
 
 def _call(scope: Message, body: bytes) -> Call:
