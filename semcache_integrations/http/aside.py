@@ -15,6 +15,7 @@ from starlette.responses import Response
 from semcache_integrations import labels
 from semcache_integrations.aside import answer_of, question
 from semcache_integrations.cache import SemanticCache
+from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import Hit
 from semcache_integrations.http import bodies
 from semcache_integrations.http.calls import Call
@@ -59,6 +60,8 @@ class CacheAside:
             )
         except ProblemError as problem:
             return refusal(problem, anthropic=False)
+        except UnkeyableError as error:
+            return refusal(ProblemError(_BAD_REQUEST, str(error)), anthropic=False)
         if stored is None:
             return refusal(ProblemError(_UNAVAILABLE, "it was not stored"), anthropic=False)
         return Response(status_code=_OK, headers={"x-cache-entry": stored})

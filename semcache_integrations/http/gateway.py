@@ -147,7 +147,10 @@ def _passed_on(headers: Headers) -> Headers:
         if name.lower() == b"connection"
         for part in value.split(b",")
     }
-    return tuple((name.lower(), value) for name, value in headers if name.lower() not in _FOR_ONE_HOP | named)
+    told = tuple((name.lower(), value) for name, value in headers)
+    if any(name == b"transfer-encoding" for name, _ in told):
+        named.add(b"content-length")  # which it overrules
+    return tuple(field for field in told if field[0] not in _FOR_ONE_HOP | named)
 
 
 def _is_anthropic(request: Request) -> bool:

@@ -7,6 +7,7 @@ a double) is kept out of the cache, or one user could store an answer under anot
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ _UNKEYED = frozenset(
     {"stream", "stream_options", "metadata", "store", "prompt_cache_key", "prompt_cache_retention"}
 )
 _DEFAULTS: Mapping[str, object] = {"n": 1, "logprobs": False}
+_CLEAR = (None, False, True)  # of a flag; some APIs take 1 and "true" for it, too, and others refuse them
 _TOOLS = ("tools", "functions", "mcp_servers")
 _USUAL = Replay()
 _GOES_ON = ("conversation", "background")  # the provider keeps the conversation; or it answers later
@@ -64,13 +66,15 @@ class Reader:
         body = object_of(call.body)
         if any(body.get(name) for name in _GOES_ON):
             return None
+        if dialect != "generic" and not any(body.get("stream") is flag for flag in _CLEAR):
+            raise UnkeyableError("whether a stream is wanted is unclear")
         named = call.prompt not in {"", PROMPTS[dialect]}
         turn, rest = _by_path(body, call.prompt, dialect) if named else _by_dialect(body, dialect)
         credential = credential_of(call, self.secret)
         params = {
             name: value
             for name, value in rest.items()
-            if name != "model" and not _says_nothing(name, value, dialect)
+            if not (name == "model" and isinstance(value, str)) and not _says_nothing(name, value, dialect)
         }
         tools = dialect != "generic" and any(body.get(name) for name in _TOOLS)
         request = CacheRequest(
@@ -82,21 +86,47 @@ class Reader:
                 keyed_headers(call),
                 call.header("x-semcache-namespace"),
                 turn.rest,
+                *_form_asked_for(call, dialect),
             ],
-            tenant=self.tenant_of(call) if self.tenant_of else tenant_name(credential, share=self.share),
+            tenant=named_tenant(self.tenant_of(call))
+            if self.tenant_of
+            else tenant_name(credential, share=self.share),
             dialect=f"http.{dialect}",
             controls=controls(call, semantic=turn.embeddable and not tools),
         )
         options = body.get("stream_options")
         usage = isinstance(options, dict) and options.get("include_usage") is True
         stream = dialect != "generic" and body.get("stream") is True
-        return Asked(request, dialect, stream, usage, asked_for, credential)
+        carriage = call.header("accept-encoding")
+        return Asked(request, dialect, stream, usage, asked_for, credential, carriage)
+
+
+def named_tenant(name: object) -> str:
+    """Return the tenant that a user's own function names.
+
+    Raises:
+        UnkeyableError: it names none.
+    """
+    if not isinstance(name, str):
+        raise UnkeyableError("tenant_of named no tenant")
+    return name
+
+
+def _form_asked_for(call: Call, dialect: Dialect) -> list[str]:
+    """Return what the call says of its answer's form, where the body does not say it."""
+    return [call.header("accept")] if dialect == "generic" else []
 
 
 def is_json(call: Call) -> bool:
     """Whether a body is JSON that can be read as it stands."""
-    kind = call.header("content-type").partition(";")[0].strip().lower()
-    return (kind == "application/json" or kind.endswith("+json")) and not call.header("content-encoding")
+    kind, _, parameters = call.header("content-type").lower().partition(";")
+    kind, charset = kind.strip(), parameters.replace(" ", "").partition("charset=")[2].strip('"')
+    is_utf8 = charset in {"", "utf-8", "utf8"}
+    return (
+        is_utf8
+        and (kind == "application/json" or kind.endswith("+json"))
+        and not call.header("content-encoding")
+    )
 
 
 def object_of(body: bytes) -> dict[str, Any]:
@@ -107,7 +137,12 @@ def object_of(body: bytes) -> dict[str, Any]:
         UnkeyableError: two readers may read it differently.
     """
     try:
-        loaded = json.loads(body, object_pairs_hook=_unrepeated)
+        text = body.decode()
+        if text.startswith("\ufeff"):
+            raise UnkeyableError("the body has a byte order mark")
+        loaded = json.loads(
+            text, object_pairs_hook=_unrepeated, parse_float=_finite, parse_constant=_no_constant
+        )
     except RecursionError:
         raise ProblemError(400, "the body is nested too deeply") from None
     except ValueError as error:
@@ -131,11 +166,24 @@ def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return named
 
 
+def _finite(written: str) -> float:
+    number = float(written)
+    if math.isinf(number):
+        raise UnkeyableError("a number is beyond a double")
+    return number
+
+
+def _no_constant(_written: str) -> None:
+    raise UnkeyableError("a number is none")
+
+
 def _says_nothing(name: str, value: object, dialect: Dialect) -> bool:
     """Whether a parameter cannot change what is answered; of other APIs nobody knows any."""
-    if dialect == "generic":
-        return False
-    return name in _UNKEYED or (name in _DEFAULTS and _DEFAULTS[name] == value)
+    if dialect == "generic" or (dialect == "responses" and name == "store" and value is False):
+        return False  # what the provider did not keep, nobody can go on from
+    return name in _UNKEYED or (
+        name in _DEFAULTS and _DEFAULTS[name] == value and type(_DEFAULTS[name]) is type(value)
+    )
 
 
 def _by_dialect(body: dict[str, Any], dialect: Dialect) -> tuple[LastTurn, dict[str, Any]]:
@@ -170,6 +218,6 @@ def _is_users(body: dict[str, Any], rest: Mapping[str, Any], dialect: Dialect) -
         return True
     before, after = body.get(_SUBJECTS[dialect]), rest.get(_SUBJECTS[dialect])
     if not isinstance(before, list) or not isinstance(after, list):
-        return isinstance(before, str)  # the input of a response: one turn of the user's
+        return isinstance(before, str) and before != after  # the input of a response: one turn of the user's
     last = before[-1] if before else None
     return isinstance(last, dict) and last.get("role") == "user" and after[-1] is not last
