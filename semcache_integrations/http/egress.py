@@ -60,6 +60,9 @@ class Timeouts:
         }
 
 
+ONCE: Final = "semcache_once"
+"""What a request has among its extensions whose body is sent as it comes, and so cannot be sent again."""
+
 _TOO_MANY = 429
 _WORSE: Final[tuple[State, ...]] = ("closed", "half-open", "open")
 _TIMEOUTS: Final = Timeouts()
@@ -119,7 +122,8 @@ class Upstreams(httpx.AsyncBaseTransport):
         """
         upstream = Upstream.of(request.url)
         self._allowed.check(upstream)
-        await request.aread()  # into bytes, which can be sent twice
+        if ONCE not in request.extensions:
+            await request.aread()  # into bytes, which can be sent twice
         whose = f"{upstream} {_credential(request)}"
         with self.breaker.permit(str(upstream)) as permit, self.quotas.permit(whose) as quota:
             try:
@@ -151,7 +155,7 @@ class Upstreams(httpx.AsyncBaseTransport):
             return await self._send(_on_the_wire(request, upstream, self._timeouts), ends)
 
         with anyio.fail_after(self._timeouts.total_s):
-            return await Resending(self._retries, send).run()
+            return await (send() if ONCE in request.extensions else Resending(self._retries, send).run())
 
     async def _send(self, request: httpcore.Request, ends: float) -> httpx.Response:
         place = self._pools.place()
@@ -207,6 +211,6 @@ def _on_the_wire(request: httpx.Request, upstream: Upstream, timeouts: Timeouts)
             target=request.url.raw_path,
         ),
         headers=[(b"Host", upstream.authority.encode()), *headers],
-        content=request.content,
+        content=request.stream if ONCE in request.extensions else request.content,
         extensions={**extensions, "timeout": timeouts.for_httpcore()},
     )

@@ -15,7 +15,7 @@ from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.http.calls import Asked, Call
 from semcache_integrations.http.credentials import credential_of, keyed_headers, keyed_url, tenant_name
-from semcache_integrations.http.requests import is_json, named_tenant, object_of
+from semcache_integrations.http.requests import carriage, is_json, named_tenant, object_of
 from semcache_integrations.http.wishes import controls, wishes
 from semcache_integrations.wire.turns import is_one_line
 
@@ -111,7 +111,7 @@ class QuestionReader:
             "generic",
             wishes=asked_for,
             credential=credential,
-            carriage=call.header("accept-encoding"),
+            carriage=carriage(call),
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from semcache_integrations.core.errors import UnkeyableError
@@ -20,6 +20,7 @@ from semcache_integrations.http.credentials import credential_of, keyed_headers,
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.prompts import PromptPath
 from semcache_integrations.http.providers import PROMPTS
+from semcache_integrations.http.recording import acceptable
 from semcache_integrations.http.wishes import controls, wishes
 from semcache_integrations.wire.turns import LastTurn, is_one_line, last_turn
 
@@ -43,12 +44,14 @@ class Reader:
         secret: Keys the digests of credentials.
         share: Whether entries are everybody's, whoever asks; otherwise those of one credential.
         tenant_of: Says whose a call is, instead of its credential.
+        longest_ttl_s: Seconds that a call may ask its answer to be kept for.
     """
 
     replay: Replay = _USUAL
     secret: bytes = b""
     share: bool = False
     tenant_of: Callable[[Call], str] | None = None
+    longest_ttl_s: float | None = None
 
     def __call__(self, call: Call) -> Asked | None:
         """Return what is asked, or None for a call that is not of an LLM API, or cannot be cached.
@@ -62,43 +65,67 @@ class Reader:
             return None
         if dialect == "generic" and not call.prompt:
             return None
-        asked_for = wishes(call, self.replay)
-        body = object_of(call.body)
+        asked_for, body = wishes(call, self.replay), object_of(call.body)
         if any(body.get(name) for name in _GOES_ON):
             return None
-        if dialect != "generic" and not any(body.get("stream") is flag for flag in _CLEAR):
-            raise UnkeyableError("whether a stream is wanted is unclear")
+        stream, usage = _delivery(body, dialect)
+        credential = credential_of(call, self.secret)
+        request = self._request(call, dialect, body, credential)
+        return Asked(request, dialect, stream, usage, asked_for, credential, carriage(call))
+
+    def _request(self, call: Call, dialect: Dialect, body: dict[str, Any], credential: str) -> CacheRequest:
         named = call.prompt not in {"", PROMPTS[dialect]}
         turn, rest = _by_path(body, call.prompt, dialect) if named else _by_dialect(body, dialect)
-        credential = credential_of(call, self.secret)
-        params = {
-            name: value
-            for name, value in rest.items()
-            if not (name == "model" and isinstance(value, str)) and not _says_nothing(name, value, dialect)
-        }
+        model = body.get("model")
         tools = dialect != "generic" and any(body.get(name) for name in _TOOLS)
-        request = CacheRequest(
+        wished = controls(call, semantic=turn.embeddable and not tools)
+        if wished.ttl_s is not None and self.longest_ttl_s is not None:
+            wished = replace(wished, ttl_s=min(wished.ttl_s, self.longest_ttl_s))
+        own = named_tenant(self.tenant_of(call)) if self.tenant_of else None
+        return CacheRequest(
             text=turn.text,
-            model=body["model"] if isinstance(body.get("model"), str) else "",
-            params=params,
-            context=[
-                keyed_url(call.url),
-                keyed_headers(call),
-                call.header("x-semcache-namespace"),
-                turn.rest,
-                *_form_asked_for(call, dialect),
-            ],
-            tenant=named_tenant(self.tenant_of(call))
-            if self.tenant_of
-            else tenant_name(credential, share=self.share),
+            model=model if isinstance(model, str) else "",
+            params=_keyed(rest, dialect),
+            context=[*_way_of(call, dialect), turn.rest],
+            tenant=tenant_name(credential, share=self.share) if own is None else own,
             dialect=f"http.{dialect}",
-            controls=controls(call, semantic=turn.embeddable and not tools),
+            controls=wished,
         )
-        options = body.get("stream_options")
-        usage = isinstance(options, dict) and options.get("include_usage") is True
-        stream = dialect != "generic" and body.get("stream") is True
-        carriage = call.header("accept-encoding")
-        return Asked(request, dialect, stream, usage, asked_for, credential, carriage)
+
+
+def carriage(call: Call) -> str:
+    """Return how an answer is to travel: equal calls that want it otherwise do not share it."""
+    return acceptable(call.header("accept-encoding"))
+
+
+def _way_of(call: Call, dialect: Dialect) -> list[object]:
+    """Return what of a call's head must match exactly; of unknown APIs also the form that it asks for."""
+    form = call.header("accept") if dialect == "generic" else ""
+    return [keyed_url(call.url), keyed_headers(call), call.header("x-semcache-namespace"), form]
+
+
+def _keyed(rest: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """Return the parameters that may change an answer; the model has a place of its own, if it is a text."""
+    return {
+        name: value
+        for name, value in rest.items()
+        if not (name == "model" and isinstance(value, str)) and not _says_nothing(name, value, dialect)
+    }
+
+
+def _delivery(body: Mapping[str, Any], dialect: Dialect) -> tuple[bool, bool]:
+    """Return whether a stream is wanted, and whether it is to end with the token counts.
+
+    Raises:
+        UnkeyableError: nobody knows.
+    """
+    if dialect == "generic":
+        return False, False
+    if not any(body.get("stream") is flag for flag in _CLEAR):
+        raise UnkeyableError("whether a stream is wanted is unclear")
+    options = body.get("stream_options")
+    usage = isinstance(options, dict) and options.get("include_usage") is True
+    return body.get("stream") is True, usage
 
 
 def named_tenant(name: object) -> str:
@@ -110,11 +137,6 @@ def named_tenant(name: object) -> str:
     if not isinstance(name, str):
         raise UnkeyableError("tenant_of named no tenant")
     return name
-
-
-def _form_asked_for(call: Call, dialect: Dialect) -> list[str]:
-    """Return what the call says of its answer's form, where the body does not say it."""
-    return [call.header("accept")] if dialect == "generic" else []
 
 
 def is_json(call: Call) -> bool:

@@ -229,12 +229,37 @@ def test_what_can_be_read_in_two_ways_has_no_key(body):
         (b"x-semcache-threshold", b"high"),
         (b"x-semcache-semantic", b"perhaps"),
         (b"x-semcache-replay", b"slowly"),
-        (b"cache-control", b"max-age=soon"),
     ],
 )
 def test_a_wish_that_means_nothing_names_its_header(name, value):
     with pytest.raises(ProblemError, match=name.decode()):
         READER(call(chat(), (name, value)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "looks", "age"),
+    [
+        (b"cache-control", b"max-age=soon", True, 0),
+        (b"cache-control", b"max-age", True, 0),
+        (b"cache-control", b"max-age=-5", True, 0),
+        (b"cache-control", b"max-age=5", True, 5),
+        (b"cache-control", b"unheard-of", True, float("inf")),
+        (b"cache-control", b"no-cache", False, float("inf")),
+        (b"pragma", b"no-cache", False, float("inf")),
+        (b"pragma", b"else", True, float("inf")),
+    ],
+)
+def test_https_own_wishes_are_read_as_http_has_it(name, value, looks, age):
+    asked = READER(call(chat(), (name, value)))
+    assert (asked.wishes.looks, asked.request.controls.max_age_s) == (looks, age)
+
+
+def test_a_ttl_is_no_longer_than_the_operators():
+    def of(seconds, longest):
+        asked = Reader(longest_ttl_s=longest)(call(chat(), (b"x-semcache-ttl", seconds)))
+        return asked.request.controls.ttl_s
+
+    assert (of(b"30", 60), of(b"90", 60), of(b"90", None)) == (30, 60, 90)
 
 
 def test_wishes_are_read_and_are_no_part_of_the_key():
