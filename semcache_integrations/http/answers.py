@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, Final  # Any: JSON
 
 import orjson
@@ -40,14 +40,23 @@ class Served:
         content_type: Of the body.
         body: Whole, or the frames of a stream.
         pause_s: Seconds to wait between two frames.
+        headers: What the answer's head said beside it.
     """
 
     content_type: str
     body: bytes | Iterator[bytes]
     pause_s: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def pack(dialect: Dialect, content_type: str, body: bytes, *, ended: bool = False) -> str | None:
+def pack(
+    dialect: Dialect,
+    content_type: str,
+    body: bytes,
+    *,
+    ended: bool = False,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> str | None:
     """Return the payload of a complete answer, or None for one that must not be kept.
 
     Args:
@@ -55,11 +64,12 @@ def pack(dialect: Dialect, content_type: str, body: bytes, *, ended: bool = Fals
         content_type: What its head calls it.
         body: All of it, decoded.
         ended: Whether whoever answered said that this is all; a connection that ends says nothing of the kind.
+        headers: What else its head says, of an application of the user's own.
     """
     kind = content_type.partition(";")[0].strip().lower()
     try:
         whole = (
-            _plain(content_type, kind, body, ended=ended)
+            _plain(content_type, kind, body, ended=ended, headers=headers)
             if dialect == "generic"
             else _spoken(dialect, kind, body)
         )
@@ -79,7 +89,8 @@ def present(payload: str, asked: Asked, usual: Replay) -> Served | None:
     if body is None:
         return None
     if asked.dialect == "generic":
-        return Served(body["kind"], _pieces(body["kind"], body["text"], replay), replay.delay_s)
+        pieces = _pieces(body["kind"], body["text"], replay)
+        return Served(body["kind"], pieces, replay.delay_s, body["headers"])
     if asked.dialect in _NEEDS_USAGE and not body.get("usage") and (asked.usage or not asked.stream):
         return None
     fresh = _FORMS[asked.dialect].renamed(body)
@@ -114,7 +125,9 @@ def _pieces(kind: str, text: str, replay: Replay) -> bytes | Iterator[bytes]:
     return text.encode()
 
 
-def _plain(content_type: str, kind: str, body: bytes, *, ended: bool) -> dict[str, Any] | None:
+def _plain(
+    content_type: str, kind: str, body: bytes, *, ended: bool, headers: Mapping[str, str]
+) -> dict[str, Any] | None:
     """Return an answer of which only its type is known, as it stands."""
     text = body.decode()
     if _is_json(kind):
@@ -122,7 +135,7 @@ def _plain(content_type: str, kind: str, body: bytes, *, ended: bool) -> dict[st
         whole = bool(loaded) and not (isinstance(loaded, dict) and loaded.get("error"))
     else:
         whole = ended and bool(text.strip()) and kind.startswith(_TEXTS)
-    return {"kind": content_type, "text": text} if whole else None
+    return {"kind": content_type, "text": text, "headers": dict(headers)} if whole else None
 
 
 def _spoken(dialect: Dialect, kind: str, body: bytes) -> dict[str, Any] | None:

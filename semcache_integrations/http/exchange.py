@@ -13,13 +13,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator, Hashable
 from contextlib import aclosing, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from semcache_integrations import labels
 from semcache_integrations.cache import SemanticCache
 from semcache_integrations.context import Holding, Surroundings, surroundings
-from semcache_integrations.core.models import Hit, Lookup, Miss
+from semcache_integrations.core.models import CacheRequest, Hit, Lookup, Miss
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.http.answers import Served, present
 from semcache_integrations.http.calls import Asked, Call, Head, Part, fields
@@ -57,6 +57,14 @@ class _Order:
         if self.leads or isinstance(part, bytes) or HIT in part.extensions:
             return False
         return is_personal(self.asked, part)
+
+    @property
+    def kept_as(self) -> CacheRequest:
+        """The request that the answer is kept under: without a vector, where the embedder has just failed."""
+        request = self.asked.request
+        if self.reason != "embedder_error":
+            return request
+        return replace(request, controls=replace(request.controls, semantic=False))
 
     def labelled(self, part: Part) -> Part:
         """Return the part; a head says what the cache did, as that of a kept answer does already."""
@@ -216,12 +224,12 @@ class Exchange:
     def _keep(self, order: _Order, payload: str | None) -> None:
         if payload is not None:
             with self.troubles.going_on("write"), Holding(order.said):
-                self.cache.store(order.asked.request, payload)
+                self.cache.store(order.kept_as, payload)
 
     async def _akeep(self, order: _Order, payload: str | None) -> None:
         if payload is not None:
             with self.troubles.going_on("write"), Holding(order.said):
-                await self.cache.astore(order.asked.request, payload)
+                await self.cache.astore(order.kept_as, payload)
 
     def _order(self, asked: Asked, found: Lookup) -> _Order:
         if asked.wishes.only_if_cached:
@@ -259,7 +267,7 @@ class Exchange:
 
 def _described(served: Served) -> dict[str, str]:
     length = {"content-length": str(len(served.body))} if isinstance(served.body, bytes) else {}
-    return {"content-type": served.content_type, **length}
+    return {**served.headers, "content-type": served.content_type, **length}
 
 
 def pieces_of(served: Served) -> Generator[bytes, None, None]:

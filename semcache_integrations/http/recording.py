@@ -31,6 +31,11 @@ _ENDS: Mapping[str, bytes] = {
     "messages": b"message_stop",
     "responses": b"response.completed",
 }
+_OF_ONE_ANSWER = re.compile(
+    r"content-(type|length|encoding)|transfer-encoding|connection|keep-alive|trailer|upgrade|date|server|age|etag"
+    r"|expires|last-modified|set-cookie|(proxy|www)-authenticate|retry-after|x-cache-.*|(x-)?ratelimit-.*|x-rate-limit-.*"
+    r"|x-(request|correlation|trace)-id|traceparent|tracestate|server-timing|x-(process|response)-time"
+)
 _REFUSED = re.compile(r"q=0(\.0{0,3})?")
 _MOST_LOOKS = 8  # at whether an answer is whole: its own text may quote what ends a stream
 
@@ -53,6 +58,7 @@ class Recorder:
         self._looks = 0
         self._left = head.length  # raw bytes to come, if it is told
         self._in_process = head.extensions.get(IN_PROCESS) is True
+        self._said = _kept_headers(head) if self._in_process else {}
         self._records = asked.wishes.keeps and _may_be_kept(asked, head)
 
     def takes(self, raw: bytes) -> str | None:
@@ -89,7 +95,13 @@ class Recorder:
 
     def _payload(self, *, ended: bool = False) -> str | None:
         self._looks += 1
-        payload = pack(self._dialect, self._kind, bytes(self._body), ended=ended and self._in_process)
+        payload = pack(
+            self._dialect,
+            self._kind,
+            bytes(self._body),
+            ended=ended and self._in_process,
+            headers=self._said,
+        )
         if payload is not None:
             self._give_up()
         return payload
@@ -126,6 +138,12 @@ def is_personal(asked: Asked, head: Head) -> bool:
     if asked.dialect != "generic":
         return False
     return bool(head.header("set-cookie")) or not _directives(head).isdisjoint({"private", "no-store"})
+
+
+def _kept_headers(head: Head) -> dict[str, str]:
+    """Return what every caller may be told of an answer: not how or when it was carried, nor to whom."""
+    names = {name.decode("latin-1").lower() for name, _ in head.headers}
+    return {name: head.header(name) for name in sorted(names) if not _OF_ONE_ANSWER.fullmatch(name)}
 
 
 def _directives(head: Head) -> set[str]:

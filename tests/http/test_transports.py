@@ -13,9 +13,11 @@ import pytest
 from doubles.http_questions import OTHER, QUESTION, REWORDED, WHOLE, chat, events, status
 from doubles.http_wire import WireUpstream
 
+from semcache_integrations import SemanticCache
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.httpx2 import AsyncSemanticCacheTransport, SemanticCacheTransport
+from semcache_integrations.testing import HashingEmbedder
 
 # -- the SDKs ------------------------------------------------------------------------------------------
 
@@ -438,6 +440,25 @@ def test_equal_calls_of_threads_share_one_call_upstream(client, cache):
         assert [answer.json() for answer in told] == [WHOLE] * 8
         assert sorted(map(status, told)) == ["hit"] * 7 + ["miss"]
         assert wire.count == 1
+
+
+def test_an_embedder_that_fails_is_asked_once_for_a_call_and_a_repeat_hits_all_the_same(provider):
+    class Fails(HashingEmbedder):
+        asked = 0
+
+        def embed(self, text):
+            self.asked += 1
+            raise OSError("gone")
+
+    embedder = Fails()
+    with (
+        SemanticCache(embedder=embedder, similarity_threshold=0.75) as cache,
+        httpx2.Client(transport=SemanticCacheTransport(cache), base_url=provider.url) as client,
+    ):
+        told = [client.post("/chat/completions", json=chat()) for _ in range(2)]
+    assert [status(answer) for answer in told] == ["miss", "hit"]
+    assert told[0].headers["x-cache-reason"] == "embedder_error"
+    assert embedder.asked == 1
 
 
 def test_a_setting_that_cannot_work_is_the_users_error_at_once(cache):
