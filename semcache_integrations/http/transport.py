@@ -14,6 +14,7 @@ from typing import Any, ClassVar  # Any: objects of either library
 
 import orjson
 
+from semcache_integrations import labels
 from semcache_integrations.cache import SemanticCache, shared_or_new
 from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.http.calls import Asked, Call, Head, Headers, Part
@@ -61,7 +62,7 @@ class Caching:
         try:
             return self._exchange.read(call)
         except ProblemError as problem:
-            self._exchange.troubles.complain("reading", problem)
+            self._exchange.troubles.complain("reading", problem, problem.message)
             return None
 
     def _plain(self, request: Any) -> Any:
@@ -88,7 +89,7 @@ class Caching:
 
     def _refusal(self, problem: ProblemError, asked: Asked) -> Any:
         said = orjson.dumps(problem.body(anthropic=asked.dialect == "messages"))
-        headers = {"content-type": "application/json", "x-cache-status": "miss"}
+        headers = {"content-type": "application/json", **labels.other("error")}
         return self.library.Response(problem.status, headers=headers, content=said)
 
 

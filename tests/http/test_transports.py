@@ -276,16 +276,20 @@ def test_only_if_cached_never_goes_upstream(client, provider):
     url, wish = f"{provider.url}/chat/completions", {"cache-control": "only-if-cached"}
     refused = client.post(url, json=chat(), headers=wish)
     assert (refused.status_code, refused.json()["error"]["type"], provider.count) == (504, "server_error", 0)
+    assert status(refused) == "error"
     client.post(url, json=chat())
     assert status(client.post(url, json=chat(), headers=wish)) == "hit"
 
 
-def test_a_wish_that_means_nothing_keeps_the_call_out_of_the_cache(client, provider):
+def test_a_wish_that_means_nothing_keeps_the_call_out_of_the_cache_and_is_told_to_the_log(
+    client, provider, caplog
+):
     url = f"{provider.url}/chat/completions"
     for _ in range(2):
         answer = client.post(url, json=chat(), headers={"x-semcache-ttl": "soon"})
         assert (answer.status_code, status(answer)) == (200, None)
     assert provider.count == 2
+    assert caplog.text.count("x-semcache-ttl is a number of seconds") == 1
 
 
 def test_replays_are_cut_as_the_transport_or_the_call_says(cache, provider):
