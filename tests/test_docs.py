@@ -92,7 +92,9 @@ def test_the_architecture_names_an_owner_for_every_module_and_nothing_that_is_no
     assert sorted(path.relative_to(PACKAGE).as_posix() for path in without) == []
 
 
-@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=lambda page: page.name
+)
 def test_links_lead_somewhere(page):
     for where in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / where).exists(), where
