@@ -16,6 +16,7 @@ import orjson
 
 from semcache_integrations import labels
 from semcache_integrations.cache import SemanticCache, shared_or_new
+from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.http.calls import Asked, Call, Head, Headers, Part
 from semcache_integrations.http.exchange import Exchange
@@ -52,6 +53,15 @@ class Caching:
 
     def _network(self) -> Any:
         raise NotImplementedError
+
+    def _check(self, request: Any) -> None:
+        """Refuse a request of the other library, whose clients look the same."""
+        if not isinstance(request, self.library.Request):
+            ours, theirs = self.library.__name__, type(request).__module__.partition(".")[0]
+            raise ConfigurationError(
+                f"this transport is for clients of {ours}, and this client is one of {theirs}: "
+                f"import the transport from semcache_integrations.{theirs}"
+            )
 
     def _asked(self, request: Any) -> Asked | None:
         """Return what the cache may answer, if the request's body is worth reading and has been read."""
@@ -101,6 +111,7 @@ class SyncCaching(Caching):
 
     def carry(self, request: Any) -> Any:
         """Return the response, from the cache or from the network."""
+        self._check(request)
         if worth_reading(request):
             request.read()
             asked = self._asked(request)
@@ -139,6 +150,7 @@ class AsyncCaching(Caching):
 
     async def acarry(self, request: Any) -> Any:
         """Return the response, from the cache or from the network."""
+        self._check(request)
         if worth_reading(request):
             await request.aread()
             asked = self._asked(request)

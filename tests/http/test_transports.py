@@ -450,6 +450,16 @@ def test_a_setting_that_cannot_work_is_the_users_error_at_once(cache):
             SemanticCacheTransport(**arguments)
 
 
+def test_a_client_of_the_other_library_is_told_which_transport_is_its_own(cache, provider):
+    from semcache_integrations import httpx as older
+
+    with (
+        httpx2.Client(transport=older.SemanticCacheTransport(cache)) as mistaken,
+        pytest.raises(ConfigurationError, match=r"from semcache_integrations\.httpx2"),
+    ):
+        mistaken.post(f"{provider.url}/chat/completions", json=chat())
+
+
 def test_closing_the_client_leaves_a_cache_open_that_was_given(cache):
     with httpx2.Client(transport=SemanticCacheTransport(cache)):
         pass
