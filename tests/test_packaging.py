@@ -68,18 +68,23 @@ def test_the_versions_agree():
     assert semcache_integrations.__version__ == version("semcache-integrations")
 
 
-EXTRAS = {
-    "langchain": ("langchain_core", "langchain"),
-    "litellm": ("litellm", "litellm"),
-    "testing.upstream": ("starlette", "server"),
-    "observability.prometheus": ("prometheus_client", "metrics"),
-    "observability.otel": ("opentelemetry", "otel"),
-}
+EXTRAS = (
+    ("langchain", "langchain_core", "langchain"),
+    ("litellm", "litellm", "litellm"),
+    ("httpx", "httpx", "httpx"),
+    ("httpx", "jsonpath_rfc9535", "httpx"),
+    ("httpx2", "httpx2", "httpx2"),
+    ("httpx2", "httpx_sse", "httpx2"),
+    ("asgi", "starlette", "server"),
+    ("asgi", "httpcore", "server"),
+    ("testing.upstream", "starlette", "server"),
+    ("observability.prometheus", "prometheus_client", "metrics"),
+    ("observability.otel", "opentelemetry", "otel"),
+)
 
 
-@pytest.mark.parametrize("module", EXTRAS)
-def test_a_missing_optional_package_is_named_with_its_extra(module):
-    package, extra = EXTRAS[module]
+@pytest.mark.parametrize(("module", "package", "extra"), EXTRAS)
+def test_a_missing_optional_package_is_named_with_its_extra(module, package, extra):
     code = (
         f"import sys; sys.modules[{package!r}] = None\n"
         f"try:\n    import semcache_integrations.{module}\n"

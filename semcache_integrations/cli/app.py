@@ -14,6 +14,7 @@ from click.shell_completion import get_completion_class
 from semcache_integrations.cli import CONFIGURATION_ERROR_EXIT
 from semcache_integrations.cli.bench import bench
 from semcache_integrations.cli.demo import demo
+from semcache_integrations.cli.loadtest import loadtest
 from semcache_integrations.cli.model import model
 from semcache_integrations.cli.serve import serve
 from semcache_integrations.cli.tune import tune
@@ -64,6 +65,6 @@ def completion(shell: str) -> None:
     click.echo(complete(app, {}, "semcache", "_SEMCACHE_COMPLETE").source())
 
 
-COMMANDS: Final = (bench, demo, model, serve, tune)
+COMMANDS: Final = (bench, demo, loadtest, model, serve, tune)
 for command in COMMANDS:
     app.add_command(command)

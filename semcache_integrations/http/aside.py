@@ -15,6 +15,7 @@ from starlette.responses import Response
 from semcache_integrations import labels
 from semcache_integrations.aside import answer_of, question
 from semcache_integrations.cache import SemanticCache
+from semcache_integrations.core.errors import UnkeyableError
 from semcache_integrations.core.models import Hit
 from semcache_integrations.http import bodies
 from semcache_integrations.http.calls import Call
@@ -23,7 +24,7 @@ from semcache_integrations.http.gateway import refusal
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.wishes import controls
 
-_OK, _BAD_REQUEST, _NOT_FOUND, _UNAVAILABLE = 200, 400, 404, 503
+_OK, _BAD_REQUEST, _NOT_FOUND, _NOT_ALLOWED, _UNAVAILABLE = 200, 400, 404, 405, 503
 _PLAIN = (
     "text/plain; charset=utf-8"  # Semcache's octet-stream lets its own client guess, wrongly, at the charset
 )
@@ -52,13 +53,15 @@ class CacheAside:
     async def put(self, request: Request) -> Response:
         """Keep `data` under `key`: 200, or 503 if the store refused it."""
         try:
-            call, said = await self._said(request, "key", "data")
+            call, said = await self._said(request, "PUT", "key", "data")
             wished = controls(call, semantic=True)
             stored = await self._cache.aput(
                 said["key"], said["data"], tenant=self._tenant(call), ttl_s=wished.ttl_s, tags=wished.tags
             )
         except ProblemError as problem:
             return refusal(problem, anthropic=False)
+        except UnkeyableError as error:
+            return refusal(ProblemError(_BAD_REQUEST, str(error)), anthropic=False)
         if stored is None:
             return refusal(ProblemError(_UNAVAILABLE, "it was not stored"), anthropic=False)
         return Response(status_code=_OK, headers={"x-cache-entry": stored})
@@ -66,7 +69,7 @@ class CacheAside:
     async def get(self, request: Request) -> Response:
         """Return what is kept under `key` or under one that means the same: 200 and the text, or 404 and nothing."""
         try:
-            call, said = await self._said(request, "key")
+            call, said = await self._said(request, "POST", "key")
             asked = question(said["key"], tenant=self._tenant(call))
             found = await self._cache.alookup(replace(asked, controls=controls(call, semantic=True)))
         except ProblemError as problem:
@@ -82,7 +85,9 @@ class CacheAside:
     def _tenant(self, call: Call) -> str:
         return tenant_name(credential_of(call, self._secret), share=self._share)
 
-    async def _said(self, request: Request, *names: str) -> tuple[Call, dict[str, Any]]:
+    async def _said(self, request: Request, method: str, *names: str) -> tuple[Call, dict[str, Any]]:
+        if request.method != method:
+            raise ProblemError(_NOT_ALLOWED, f"this path is the cache's own, and wants {method}")
         body = await bodies.read(request, self._largest)
         call = Call(request.method, str(request.url), tuple(request.headers.raw), body)
         try:

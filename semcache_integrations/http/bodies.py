@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from starlette.requests import ClientDisconnect, Request
 
 from semcache_integrations.http.problems import ProblemError
@@ -37,3 +39,16 @@ def _too_large(most: int) -> ProblemError:
         _TOO_LARGE,
         f"the request's body has more than {most:,} bytes: semcache serve --max-body raises the limit",
     )
+
+
+async def pieces(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body as it comes.
+
+    Raises:
+        ProblemError: its sender hung up.
+    """
+    try:
+        async for piece in request.stream():
+            yield piece
+    except ClientDisconnect:
+        raise ProblemError(_BAD_REQUEST, "the request was cut short") from None

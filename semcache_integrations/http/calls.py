@@ -133,6 +133,7 @@ class Asked:
         usage: Whether its stream ends with the token counts.
         wishes: How it asks to be treated.
         credential: Digest of who asks; equal calls of others are not waited for.
+        carriage: How the answer is to travel; equal calls that want it otherwise are not waited for.
     """
 
     request: CacheRequest
@@ -141,6 +142,7 @@ class Asked:
     usage: bool = False
     wishes: Wishes = field(default_factory=Wishes)
     credential: str = ""
+    carriage: str = ""
 
     @property
     def wants_nothing(self) -> bool:

@@ -8,7 +8,7 @@ off with httpx's error. Redirects are answers like others, and no proxy or certi
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,11 +18,14 @@ import httpx
 
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.http.addresses import Allowed, Upstream
+from semcache_integrations.http.calls import Call
+from semcache_integrations.http.credentials import credential_of
 from semcache_integrations.http.dialing import Dialer, Resolver, resolve
 from semcache_integrations.http.failures import in_httpx_terms, is_our_own, problem_with
+from semcache_integrations.http.pools import Place, Pools
 from semcache_integrations.http.resending import Resending, Retries
 from semcache_integrations.http.retry_after import retry_after_s
-from semcache_integrations.http.upstream_breaker import UpstreamBreaker
+from semcache_integrations.http.upstream_breaker import State, UpstreamBreaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +60,17 @@ class Timeouts:
         }
 
 
+ONCE: Final = "semcache_once"
+"""What a request has among its extensions whose body is sent as it comes, and so cannot be sent again."""
+
+_TOO_MANY = 429
+_WORSE: Final[tuple[State, ...]] = ("closed", "half-open", "open")
 _TIMEOUTS: Final = Timeouts()
 _RETRIES: Final = Retries()
-_LIMITS: Final = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=30.0)
+_MOST_CONNECTIONS: Final = 1000
+_LIMITS: Final = httpx.Limits(
+    max_connections=_MOST_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=30.0
+)
 
 
 class Upstreams(httpx.AsyncBaseTransport):
@@ -87,14 +98,21 @@ class Upstreams(httpx.AsyncBaseTransport):
         limits: httpx.Limits = _LIMITS,
     ) -> None:
         self.breaker = breaker or UpstreamBreaker()
+        self.quotas = self.breaker.another()  # by caller: one who has used up his quota stops nobody else
         self._allowed, self._timeouts, self._retries = allowed, timeouts, retries
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or httpx.create_ssl_context(trust_env=False),
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=Dialer(allowed, resolver),
-        )
+        context, dialer = tls or httpx.create_ssl_context(trust_env=False), Dialer(allowed, resolver)
+        most = limits.max_connections or _MOST_CONNECTIONS
+
+        def pool(size: int) -> httpcore.AsyncConnectionPool:
+            return httpcore.AsyncConnectionPool(
+                ssl_context=context,
+                max_connections=size,
+                max_keepalive_connections=min(size, limits.max_keepalive_connections or size),
+                keepalive_expiry=limits.keepalive_expiry,
+                network_backend=dialer,
+            )
+
+        self._pools = Pools(pool, most)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Ask the upstream of the request's URL; what its `Host` header says does not count.
@@ -104,20 +122,31 @@ class Upstreams(httpx.AsyncBaseTransport):
         """
         upstream = Upstream.of(request.url)
         self._allowed.check(upstream)
-        await request.aread()  # into bytes, which can be sent twice
-        with self.breaker.permit(str(upstream)) as permit:
+        if ONCE not in request.extensions:
+            await request.aread()  # into bytes, which can be sent twice
+        whose = f"{upstream} {_credential(request)}"
+        with self.breaker.permit(str(upstream)) as permit, self.quotas.permit(whose) as quota:
             try:
                 answer = await self._in_time(request, upstream)
             except (TimeoutError, httpx.TransportError) as error:
                 if not is_our_own(error):
                     permit.failed()
                 raise problem_with(upstream, error) from error
-            permit.answered(answer.status_code, retry_after_s(answer.headers))
+            failing = quota if answer.status_code == _TOO_MANY else permit
+            failing.answered(answer.status_code, retry_after_s(answer.headers))
             return answer
+
+    def states(self) -> Mapping[str, State]:
+        """Return how each upstream stands: the worst, where it stands differently for one of its callers."""
+        told = dict(self.breaker.states())
+        for whose, state in self.quotas.states().items():
+            upstream = whose.partition(" ")[0]
+            told[upstream] = max(told.get(upstream, "closed"), state, key=_WORSE.index)
+        return told
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        await self._pools.aclose()
 
     async def _in_time(self, request: httpx.Request, upstream: Upstream) -> httpx.Response:
         ends = anyio.current_time() + self._timeouts.total_s
@@ -126,15 +155,16 @@ class Upstreams(httpx.AsyncBaseTransport):
             return await self._send(_on_the_wire(request, upstream, self._timeouts), ends)
 
         with anyio.fail_after(self._timeouts.total_s):
-            return await Resending(self._retries, send).run()
+            return await (send() if ONCE in request.extensions else Resending(self._retries, send).run())
 
     async def _send(self, request: httpcore.Request, ends: float) -> httpx.Response:
+        place = self._pools.place()
         with in_httpx_terms():
-            answer = await self._pool.handle_async_request(request)
+            answer = await place.send(request)
         return httpx.Response(
             answer.status,
             headers=answer.headers,
-            stream=_Answer(answer, ends),
+            stream=_Answer(answer, ends, place),
             extensions=answer.extensions,
         )
 
@@ -142,8 +172,8 @@ class Upstreams(httpx.AsyncBaseTransport):
 class _Answer(httpx.AsyncByteStream):
     """The body of an answer, as long as there is time."""
 
-    def __init__(self, answer: httpcore.Response, ends: float) -> None:
-        self._answer, self._ends = answer, ends
+    def __init__(self, answer: httpcore.Response, ends: float, place: Place) -> None:
+        self._answer, self._ends, self._place = answer, ends, place
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = self._answer.aiter_stream()
@@ -151,7 +181,10 @@ class _Answer(httpx.AsyncByteStream):
             yield piece
 
     async def aclose(self) -> None:
-        await self._answer.aclose()
+        try:
+            await self._answer.aclose()
+        finally:
+            self._place.leave()
 
     async def _next(self, pieces: AsyncIterator[bytes]) -> bytes | None:
         try:
@@ -159,6 +192,10 @@ class _Answer(httpx.AsyncByteStream):
                 return await anext(pieces, None)
         except TimeoutError as error:
             raise httpx.ReadTimeout("the answer took longer than its time limit") from error
+
+
+def _credential(request: httpx.Request) -> str:
+    return credential_of(Call(request.method, str(request.url), tuple(request.headers.raw), b""))
 
 
 def _on_the_wire(request: httpx.Request, upstream: Upstream, timeouts: Timeouts) -> httpcore.Request:
@@ -174,6 +211,6 @@ def _on_the_wire(request: httpx.Request, upstream: Upstream, timeouts: Timeouts)
             target=request.url.raw_path,
         ),
         headers=[(b"Host", upstream.authority.encode()), *headers],
-        content=request.content,
+        content=request.stream if ONCE in request.extensions else request.content,
         extensions={**extensions, "timeout": timeouts.for_httpcore()},
     )

@@ -2,7 +2,8 @@
 
 The law: nothing of the cache raises into the call, and what comes from upstream passes as it is, piece by piece.
 Equal calls of one sender that miss together are one call upstream: all read the same answer, live, also where it is
-an error. Those of different senders never wait for one another, so nobody gets another one's refusal.
+an error. Those of different senders never wait for one another, so nobody gets another one's refusal; and an
+answer that says that it is for one caller alone is for nobody who waited for it.
 
 The twins differ by `await` alone.
 """
@@ -24,7 +25,7 @@ from semcache_integrations.http.answers import Served, present
 from semcache_integrations.http.calls import Asked, Call, Head, Part, fields
 from semcache_integrations.http.happenings import HIT
 from semcache_integrations.http.problems import ProblemError
-from semcache_integrations.http.recording import Recorder
+from semcache_integrations.http.recording import Recorder, is_personal
 from semcache_integrations.pacing import apaced, paced
 from semcache_integrations.shared_streams import SharedStreams
 from semcache_integrations.troubles import Troubles
@@ -50,6 +51,12 @@ class _Order:
     reason: str
     nearest: float | None
     leads: bool = field(default=False)
+
+    def is_anothers(self, part: Part) -> bool:
+        """Whether the part begins an answer that an equal call got, and that is for it alone."""
+        if self.leads or isinstance(part, bytes) or HIT in part.extensions:
+            return False
+        return is_personal(self.asked, part)
 
     def labelled(self, part: Part) -> Part:
         """Return the part; a head says what the cache did, as that of a kept answer does already."""
@@ -140,7 +147,13 @@ class Exchange:
         key, source = self._flight(asked), partial(self._fetch, order, upstream)
         with closing(source() if key is None else self._streams.read(key, source)) as parts:
             for part in parts:
+                if order.is_anothers(part):
+                    break
                 yield order.labelled(part)
+            else:
+                return
+        with closing(source()) as parts:
+            yield from map(order.labelled, parts)
 
     async def _ashared(
         self, asked: Asked, found: Lookup, upstream: Callable[[], AsyncGenerator[Part, None]]
@@ -149,6 +162,13 @@ class Exchange:
         order = self._order(asked, found)
         key, source = self._flight(asked), partial(self._afetch, order, upstream)
         async with aclosing(source() if key is None else self._astreams.aread(key, source)) as parts:
+            async for part in parts:
+                if order.is_anothers(part):
+                    break
+                yield order.labelled(part)
+            else:
+                return
+        async with aclosing(source()) as parts:
             async for part in parts:
                 yield order.labelled(part)
 
@@ -233,7 +253,8 @@ class Exchange:
         identity = self.cache.identity(asked.request) if asked.wishes.looks else None
         if identity is None:
             return None
-        return identity, asked.credential, asked.stream, asked.usage, asked.wishes, asked.request.controls
+        way = (asked.stream, asked.usage, asked.carriage)
+        return identity, asked.credential, way, asked.wishes, asked.request.controls
 
 
 def _described(served: Served) -> dict[str, str]:

@@ -18,16 +18,23 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from semcache_integrations import labels
 from semcache_integrations.http import bodies
 from semcache_integrations.http.calls import Call, Head, Headers, Part
+from semcache_integrations.http.egress import ONCE
 from semcache_integrations.http.exchange import Exchange
 from semcache_integrations.http.happenings import Watch, Watcher
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.providers import DEFAULT, Providers, dialect_of
 from semcache_integrations.http.recording import acceptable
+from semcache_integrations.http.requests import is_json
 from semcache_integrations.http.routing import Route, route
 
 _FOR_ONE_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-authenticate", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""What is passed on."""
+
+_NOT_ALLOWED = 405
 
 
 class Gateway:
@@ -64,12 +71,29 @@ class Gateway:
         try:
             routed = self._routed(request)
             self._check(routed.url)
+            said = tuple(request.headers.raw)
+            call = Call(request.method, routed.url, said, b"", routed.dialect, routed.prompt)
+            sent = replace(call, headers=_encoded(routed.headers))
+            if routed.dialect is None or not is_json(call):
+                return await self._passed(call, sent, request)
             body = await bodies.read(request, self._largest)
         except ProblemError as problem:
             return refusal(problem, anthropic=_is_anthropic(request))
-        said = tuple(request.headers.raw)
-        call = Call(request.method, routed.url, said, body, routed.dialect, routed.prompt)
-        return await self._answered(call, replace(call, headers=_encoded(routed.headers)))
+        return await self._answered(replace(call, body=body), replace(sent, body=body))
+
+    async def _passed(self, call: Call, sent: Call, request: Request) -> Response:
+        """Pass on what is no question, its body as it comes."""
+        upload = None
+        if "content-length" in request.headers or "transfer-encoding" in request.headers:
+            upload = bodies.pieces(request)
+            length = tuple(field for field in call.headers if field[0].lower() == b"content-length")
+            sent = replace(sent, headers=sent.headers + length)
+        parts = self._watch.follow(call, None, self._fetched(sent, upload), labels.other("bypass"))
+        try:
+            return await _response(parts)
+        except ProblemError as problem:
+            self._watch.refused(call, None, problem.status, problem.message)
+            raise
 
     async def _answered(self, call: Call, sent: Call) -> Response:
         """Answer a call, of which `sent` goes upstream."""
@@ -87,14 +111,21 @@ class Gateway:
             return refusal(problem, anthropic=call.dialect == "messages")
 
     def _routed(self, request: Request) -> Route:
+        if request.method not in METHODS:
+            raise ProblemError(_NOT_ALLOWED, f"{request.method} cannot be passed on")
         path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1")
         fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
         query = request.scope["query_string"].decode("latin-1")
         return route(request.method, path, query, fields, self._providers)
 
-    async def _fetched(self, call: Call) -> AsyncGenerator[Part, None]:
+    async def _fetched(
+        self, call: Call, upload: AsyncIterator[bytes] | None = None
+    ) -> AsyncGenerator[Part, None]:
         """Ask the upstream, and yield what it says."""
-        request = httpx.Request(call.method, call.url, headers=list(call.headers), content=call.body)
+        content, once = (call.body, {}) if upload is None else (upload, {ONCE: True})
+        request = httpx.Request(
+            call.method, call.url, headers=list(call.headers), content=content, extensions=once
+        )
         response = await self._upstreams.handle_async_request(request)
         try:
             yield Head(response.status_code, _passed_on(tuple(response.headers.raw)))
@@ -147,7 +178,10 @@ def _passed_on(headers: Headers) -> Headers:
         if name.lower() == b"connection"
         for part in value.split(b",")
     }
-    return tuple((name.lower(), value) for name, value in headers if name.lower() not in _FOR_ONE_HOP | named)
+    told = tuple((name.lower(), value) for name, value in headers)
+    if any(name == b"transfer-encoding" for name, _ in told):
+        named.add(b"content-length")  # which it overrules
+    return tuple(field for field in told if field[0] not in _FOR_ONE_HOP | named)
 
 
 def _is_anthropic(request: Request) -> bool:

@@ -12,17 +12,20 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mutab
 from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeAlias  # Any: ASGI's messages, and settings that CacheConfig checks
+from urllib.parse import quote
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from semcache_integrations.cache import SemanticCache, shared_or_new
 from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.http.bodies import LARGEST_REQUEST
 from semcache_integrations.http.calls import Call, Head, Headers, Part
 from semcache_integrations.http.exchange import Exchange
+from semcache_integrations.http.gateway import refusal
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.questions import Extract, QuestionReader
 from semcache_integrations.http.recording import IN_PROCESS
+from semcache_integrations.http.requests import is_json
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -83,6 +86,7 @@ class SemanticCacheMiddleware:
             share=share,
             tenant_of=tenant_of,
         )
+        self._running: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
         self._exchange = Exchange(self.cache, reader, Replay() if replay is None else checked(replay))
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -90,23 +94,31 @@ class SemanticCacheMiddleware:
         if not self._concerns(scope):
             await self.app(scope, receive, send)
             return
+        scope = _without_shortcuts(scope)
         messages, body = await _read(receive, self._largest)
         asked = None if body is None else self._asked(scope, body)
         if asked is None:
             await self.app(scope, _replayed(messages, receive), send)
             return
-        answer = self._exchange.aanswer(asked, partial(self._parts, scope, messages))
-        async with aclosing(answer) as parts:
-            head = await anext(parts)
-            response = StreamingResponse(_bytes(parts), getattr(head, "status", 200))
-            response.raw_headers = list(getattr(head, "headers", ()))
-            await response(scope, receive, send)
+        going_on: set[asyncio.Task[None]] = set()
+        answer = self._exchange.aanswer(asked, partial(self._parts, scope, messages, going_on))
+        try:
+            async with aclosing(answer) as parts:
+                await (await _response(parts))(scope, receive, send)
+        finally:
+            for (
+                running
+            ) in going_on:  # what the application does after its answer, it does before its server ends
+                await running
 
     def _concerns(self, scope: Message) -> bool:
         return (
             scope["type"] == "http"
             and scope["method"] in self._methods
             and any(scope["path"].startswith(prefix) for prefix in self._prefixes)
+            and is_json(
+                _call(scope, b"")
+            )  # of anything else nothing is read that the application has not asked for
         )
 
     def _asked(self, scope: Message, body: bytes) -> Any:
@@ -116,28 +128,50 @@ class SemanticCacheMiddleware:
             self._exchange.troubles.complain("reading", problem, problem.message)
             return None
 
-    async def _parts(self, scope: Message, messages: list[Message]) -> AsyncGenerator[Part, None]:
-        """Let the application answer, and yield what it sends."""
+    async def _parts(
+        self, scope: Message, messages: list[Message], going_on: set[asyncio.Task[None]]
+    ) -> AsyncGenerator[Part, None]:
+        """Let the application answer, and yield what it sends; it may go on after that."""
         sent: asyncio.Queue[Part | None] = asyncio.Queue(_WAITING)
+        whole = False
 
         async def send(message: Message) -> None:
+            nonlocal whole
+            if whole:
+                return
             if message["type"] == "http.response.start":
                 headers = tuple((bytes(name), bytes(value)) for name, value in message.get("headers", ()))
                 await sent.put(Head(message["status"], headers, {IN_PROCESS: True}))
             elif message["type"] == "http.response.body" and message.get("body"):
                 await sent.put(message["body"])
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                whole = True
+                await sent.put(None)
 
         async def run() -> None:
             await self.app(scope, _replayed(messages, _forever), send)
-            await sent.put(None)
+            if not whole:
+                await sent.put(None)
 
         running = asyncio.create_task(run())
         try:
             while (part := await _next(sent, running)) is not None:
                 yield part
         finally:
-            running.cancel()
-            await asyncio.wait([running])
+            if whole:
+                _let_go(sent)
+                going_on.add(running)
+                self._running.add(running)
+                running.add_done_callback(self._running.discard)
+            else:
+                running.cancel()
+                await asyncio.wait([running])
+
+
+def _let_go(sent: asyncio.Queue[Part | None]) -> None:
+    """Take what nobody will read: the application must not wait for a reader who has left."""
+    while not sent.empty():
+        sent.get_nowait()
 
 
 async def _next(sent: asyncio.Queue[Part | None], running: asyncio.Task[None]) -> Part | None:
@@ -184,14 +218,33 @@ async def _forever() -> Message:
     return {"type": "http.disconnect"}
 
 
+async def _response(parts: AsyncGenerator[Part, None]) -> Response:
+    try:
+        head = await anext(parts)
+    except ProblemError as problem:
+        return refusal(problem, anthropic=False)
+    response = StreamingResponse(_bytes(parts), getattr(head, "status", 200))
+    response.raw_headers = list(getattr(head, "headers", ()))
+    return response
+
+
 async def _bytes(parts: AsyncGenerator[Part, None]) -> AsyncGenerator[bytes, None]:
     async for part in parts:
         if isinstance(part, bytes):
             yield part
 
 
+def _without_shortcuts(scope: Message) -> Message:
+    """Return the scope of a server that takes an answer by no other way than its messages: no file by its path."""
+    extensions = scope.get("extensions") or {}
+    kept = {name: value for name, value in extensions.items() if not name.startswith("http.response.")}
+    return scope if len(kept) == len(extensions) else {**scope, "extensions": kept}
+
+
 def _call(scope: Message, body: bytes) -> Call:
     headers: Headers = tuple((bytes(name), bytes(value)) for name, value in scope["headers"])
     query = scope.get("query_string", b"").decode("latin-1")
-    path = scope.get("root_path", "") + scope["path"]
+    # As it was sent, where the server tells: in a decoded one, a "#" may have been said, or have been written as %23.
+    raw: bytes | None = scope.get("raw_path")
+    path = scope.get("root_path", "") + (quote(scope["path"]) if raw is None else raw.decode("latin-1"))
     return Call(scope["method"], f"{path}?{query}" if query else path, headers, body, "generic")

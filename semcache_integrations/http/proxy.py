@@ -14,7 +14,8 @@ from typing import Protocol
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from semcache_integrations.cache import SemanticCache
 from semcache_integrations.core.replay import Replay
@@ -23,7 +24,7 @@ from semcache_integrations.http.addresses import DEFAULT_HOSTS, Allowed, Upstrea
 from semcache_integrations.http.aside import CacheAside
 from semcache_integrations.http.dashboard import Admin, Guard, Recent
 from semcache_integrations.http.egress import Timeouts, Upstreams
-from semcache_integrations.http.gateway import Gateway
+from semcache_integrations.http.gateway import METHODS, Gateway
 from semcache_integrations.http.happenings import Happening, Watcher
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.providers import DEFAULT, Providers
@@ -31,7 +32,6 @@ from semcache_integrations.http.requests import Reader
 from semcache_integrations.http.resending import Retries
 from semcache_integrations.http.stale import StaleExchange, Staleness
 
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _NOT_FOUND, _UNAVAILABLE = 404, 503
 
 
@@ -96,9 +96,9 @@ def create_proxy_app(
     recent, guard = Recent(), Guard(chosen.admin_token)
     told: list[Watcher] = [recent, *watchers]
     if metrics is not None:
-        metrics.watch_breakers(network.breaker.states)
+        metrics.watch_breakers(network.states)
         told.append(metrics.happening)
-    reader = Reader(chosen.replay, cache.config.secret_bytes, chosen.share)
+    reader = Reader(chosen.replay, cache.config.secret_bytes, chosen.share, longest_ttl_s=cache.config.ttl_s)
     gateway = Gateway(
         StaleExchange(cache, reader, chosen.replay, staleness=chosen.staleness),
         network,
@@ -116,17 +116,18 @@ def create_proxy_app(
         app.state.ready = False
         await network.aclose()
 
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/", _alive),
         Route("/healthz", _alive),
         Route("/readyz", _ready),
-        Route("/semcache/v1/put", aside.put, methods=["PUT"]),
-        Route("/semcache/v1/get", aside.get, methods=["POST"]),
+        Route("/semcache/v1/put", aside.put, methods=METHODS),
+        Route("/semcache/v1/get", aside.get, methods=METHODS),
         Route("/metrics", _exposed(metrics, guard)),
         *Admin(cache, recent, guard).routes(),
-        Route("/{path:path}", gateway.answer, methods=_METHODS),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.router.default = _all_else(gateway)
+    return app
 
 
 def _exposed(metrics: Metrics | None, guard: Guard) -> Callable[[Request], Awaitable[Response]]:
@@ -143,6 +144,19 @@ def _exposed(metrics: Metrics | None, guard: Guard) -> Callable[[Request], Await
         return Response(page, headers={"content-type": kind})
 
     return expose
+
+
+def _all_else(gateway: Gateway) -> ASGIApp:
+    """Return what answers whatever no route does, however odd its path or method."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            response = await gateway.answer(Request(scope, receive))
+            await response(scope, receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    return answer
 
 
 async def _alive(_request: Request) -> Response:

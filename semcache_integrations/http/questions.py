@@ -6,7 +6,7 @@ The law: whatever is not the question must match exactly; a request without one 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias  # Any: JSON
 
 from semcache_integrations.cache import SemanticCache
@@ -15,7 +15,7 @@ from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.http.calls import Asked, Call
 from semcache_integrations.http.credentials import credential_of, keyed_headers, keyed_url, tenant_name
-from semcache_integrations.http.requests import is_json, object_of
+from semcache_integrations.http.requests import carriage, is_json, named_tenant, object_of
 from semcache_integrations.http.wishes import controls, wishes
 from semcache_integrations.wire.turns import is_one_line
 
@@ -23,6 +23,7 @@ Extract: TypeAlias = Callable[[dict[str, Any]], str | None]
 """Finds a text in the JSON of a body."""
 
 _QUESTIONS = ("query", "question", "prompt", "input", "message")
+_APPLICATIONS = ("host", "x-forwarded-host", "x-forwarded-prefix", "accept")  # many answer by them
 _USUAL = Replay()
 
 
@@ -79,12 +80,12 @@ class QuestionReader:
         """
         if not is_json(call):
             return None
-        asked_for, body = wishes(call, _USUAL), object_of(call.body)
-        text = self.extract_query(body)
+        asked_for, theirs = wishes(call, _USUAL), object_of(call.body)
+        text = self.extract_query(theirs)
         if not isinstance(text, str) or not text.strip():
             return None
         credential = credential_of(call, self.secret)
-        model = self.extract_model(body)
+        model, body = self.extract_model(theirs), object_of(call.body)  # they may have taken things out
         request = CacheRequest(
             text=text,
             model=model if isinstance(model, str) else "",
@@ -94,12 +95,24 @@ class QuestionReader:
                 keyed_url(call.url),
                 keyed_headers(call),
                 call.header("x-semcache-namespace"),
+                [call.header(name) for name in _APPLICATIONS],
+                credential_of(
+                    replace(call, headers=()), self.secret
+                ),  # "?key=" may be any parameter of theirs
             ],
-            tenant=self.tenant_of(call) if self.tenant_of else tenant_name(credential, share=self.share),
+            tenant=named_tenant(self.tenant_of(call))
+            if self.tenant_of
+            else tenant_name(credential, share=self.share),
             dialect="http.app",
             controls=controls(call, semantic=is_one_line(text)),
         )
-        return Asked(request, "generic", wishes=asked_for, credential=credential)
+        return Asked(
+            request,
+            "generic",
+            wishes=asked_for,
+            credential=credential,
+            carriage=carriage(call),
+        )
 
 
 def question_in(body: dict[str, Any]) -> str | None:

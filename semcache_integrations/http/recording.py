@@ -6,12 +6,14 @@ The law: a recorder changes nothing that passes, holds nobody up, and knows an a
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from semcache_integrations.http.answers import EVENTS, pack
 from semcache_integrations.http.calls import Asked, Head
+from semcache_integrations.http.credentials import is_told_apart
 
 LARGEST_ANSWER: Final = 16 * 2**20
 """Bytes, decoded; a longer answer passes through and is not kept."""
@@ -19,7 +21,7 @@ LARGEST_ANSWER: Final = 16 * 2**20
 IN_PROCESS: Final = "semcache_in_process"
 """What a head has among its extensions whose body ends only where whoever answers says so."""
 
-_LEAST_OK, _MOST_OK = 200, 299
+_OK: Final = 200  # a hit says nothing else
 _WINDOW: Final = 31  # zlib's number for a window of 32 kB in a gzip wrapper
 _GZIPPED = frozenset({"gzip", "x-gzip"})
 _READABLE = frozenset({"", "identity"}) | _GZIPPED
@@ -29,6 +31,7 @@ _ENDS: Mapping[str, bytes] = {
     "messages": b"message_stop",
     "responses": b"response.completed",
 }
+_REFUSED = re.compile(r"q=0(\.0{0,3})?")
 _MOST_LOOKS = 8  # at whether an answer is whole: its own text may quote what ends a stream
 
 
@@ -98,23 +101,57 @@ class Recorder:
 
 def acceptable(encodings: str) -> str:
     """Return what to send as `accept-encoding`: of what the caller understands only what a recorder does."""
-    understood = {part.partition(";")[0].strip().lower() for part in encodings.split(",")}
-    return "gzip" if understood & {"gzip", "*"} else "identity"
+    told = (part.lower().replace(" ", "").partition(";") for part in encodings.split(","))
+    weights = {name: _REFUSED.fullmatch(parameters) is None for name, _, parameters in told}
+    return "gzip" if weights.get("gzip", weights.get("*", False)) else "identity"
 
 
 def _may_be_kept(asked: Asked, head: Head) -> bool:
-    """Whether an answer with this head is kept at all; of APIs that nobody knows, cookies are somebody's own."""
-    if not _LEAST_OK <= head.status <= _MOST_OK:
+    """Whether an answer with this head is kept at all."""
+    if head.status != _OK:
         return False
     if head.header("content-encoding").strip().lower() not in _READABLE:
         return False
-    refused = {"no-store", "private"} if asked.dialect == "generic" else {"no-store"}
-    directives = {part.partition("=")[0].strip().lower() for part in head.header("cache-control").split(",")}
-    return directives.isdisjoint(refused) and not (asked.dialect == "generic" and head.header("set-cookie"))
+    return "no-store" not in _directives(head) and not is_personal(asked, head) and _is_told(asked, head)
+
+
+def _is_told(asked: Asked, head: Head) -> bool:
+    """Whether all by which the answer varies belongs to its key; LLM APIs vary by nothing that matters."""
+    varies = {name.strip().lower() for name in head.header("vary").split(",")}
+    return asked.dialect != "generic" or ("*" not in varies and all(map(is_told_apart, varies)))
+
+
+def is_personal(asked: Asked, head: Head) -> bool:
+    """Whether an answer of an API that nobody knows says that it is for one caller alone."""
+    if asked.dialect != "generic":
+        return False
+    return bool(head.header("set-cookie")) or not _directives(head).isdisjoint({"private", "no-store"})
+
+
+def _directives(head: Head) -> set[str]:
+    return {part.partition("=")[0].strip().lower() for part in head.header("cache-control").split(",")}
 
 
 def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
     """Return what decodes the pieces of a body, each to so many bytes at most."""
     if encoding.strip().lower() in _GZIPPED:
-        return zlib.decompressobj(_WINDOW).decompress
+        return _Gunzip().takes
     return lambda raw, _most: raw
+
+
+class _Gunzip:
+    """Decodes a body of one gzip member, as nearly all are."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_WINDOW)
+
+    def takes(self, raw: bytes, most: int) -> bytes:
+        """Return the decoded piece.
+
+        Raises:
+            zlib.error: it cannot be decoded, or another member follows.
+        """
+        decoded = self._member.decompress(raw, most)
+        if self._member.unused_data:
+            raise zlib.error("another member follows")
+        return decoded

@@ -7,8 +7,9 @@ a double) is kept out of the cache, or one user could store an answer under anot
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from semcache_integrations.core.errors import UnkeyableError
@@ -19,6 +20,7 @@ from semcache_integrations.http.credentials import credential_of, keyed_headers,
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.prompts import PromptPath
 from semcache_integrations.http.providers import PROMPTS
+from semcache_integrations.http.recording import acceptable
 from semcache_integrations.http.wishes import controls, wishes
 from semcache_integrations.wire.turns import LastTurn, is_one_line, last_turn
 
@@ -27,6 +29,7 @@ _UNKEYED = frozenset(
     {"stream", "stream_options", "metadata", "store", "prompt_cache_key", "prompt_cache_retention"}
 )
 _DEFAULTS: Mapping[str, object] = {"n": 1, "logprobs": False}
+_CLEAR = (None, False, True)  # of a flag; some APIs take 1 and "true" for it, too, and others refuse them
 _TOOLS = ("tools", "functions", "mcp_servers")
 _USUAL = Replay()
 _GOES_ON = ("conversation", "background")  # the provider keeps the conversation; or it answers later
@@ -41,12 +44,14 @@ class Reader:
         secret: Keys the digests of credentials.
         share: Whether entries are everybody's, whoever asks; otherwise those of one credential.
         tenant_of: Says whose a call is, instead of its credential.
+        longest_ttl_s: Seconds that a call may ask its answer to be kept for.
     """
 
     replay: Replay = _USUAL
     secret: bytes = b""
     share: bool = False
     tenant_of: Callable[[Call], str] | None = None
+    longest_ttl_s: float | None = None
 
     def __call__(self, call: Call) -> Asked | None:
         """Return what is asked, or None for a call that is not of an LLM API, or cannot be cached.
@@ -58,43 +63,92 @@ class Reader:
         dialect = call.dialect
         if dialect is None or call.method != "POST" or not is_json(call):
             return None
-        asked_for = wishes(call, self.replay)
-        body = object_of(call.body)
+        if dialect == "generic" and not call.prompt:
+            return None
+        asked_for, body = wishes(call, self.replay), object_of(call.body)
         if any(body.get(name) for name in _GOES_ON):
             return None
+        stream, usage = _delivery(body, dialect)
+        credential = credential_of(call, self.secret)
+        request = self._request(call, dialect, body, credential)
+        return Asked(request, dialect, stream, usage, asked_for, credential, carriage(call))
+
+    def _request(self, call: Call, dialect: Dialect, body: dict[str, Any], credential: str) -> CacheRequest:
         named = call.prompt not in {"", PROMPTS[dialect]}
         turn, rest = _by_path(body, call.prompt, dialect) if named else _by_dialect(body, dialect)
-        credential = credential_of(call, self.secret)
-        params = {
-            name: value
-            for name, value in rest.items()
-            if name != "model" and not _says_nothing(name, value, dialect)
-        }
+        model = body.get("model")
         tools = dialect != "generic" and any(body.get(name) for name in _TOOLS)
-        request = CacheRequest(
+        wished = controls(call, semantic=turn.embeddable and not tools)
+        if wished.ttl_s is not None and self.longest_ttl_s is not None:
+            wished = replace(wished, ttl_s=min(wished.ttl_s, self.longest_ttl_s))
+        own = named_tenant(self.tenant_of(call)) if self.tenant_of else None
+        return CacheRequest(
             text=turn.text,
-            model=body["model"] if isinstance(body.get("model"), str) else "",
-            params=params,
-            context=[
-                keyed_url(call.url),
-                keyed_headers(call),
-                call.header("x-semcache-namespace"),
-                turn.rest,
-            ],
-            tenant=self.tenant_of(call) if self.tenant_of else tenant_name(credential, share=self.share),
+            model=model if isinstance(model, str) else "",
+            params=_keyed(rest, dialect),
+            context=[*_way_of(call, dialect), turn.rest],
+            tenant=tenant_name(credential, share=self.share) if own is None else own,
             dialect=f"http.{dialect}",
-            controls=controls(call, semantic=turn.embeddable and not tools),
+            controls=wished,
         )
-        options = body.get("stream_options")
-        usage = isinstance(options, dict) and options.get("include_usage") is True
-        stream = dialect != "generic" and body.get("stream") is True
-        return Asked(request, dialect, stream, usage, asked_for, credential)
+
+
+def carriage(call: Call) -> str:
+    """Return how an answer is to travel: equal calls that want it otherwise do not share it."""
+    return acceptable(call.header("accept-encoding"))
+
+
+def _way_of(call: Call, dialect: Dialect) -> list[object]:
+    """Return what of a call's head must match exactly; of unknown APIs also the form that it asks for."""
+    form = call.header("accept") if dialect == "generic" else ""
+    return [keyed_url(call.url), keyed_headers(call), call.header("x-semcache-namespace"), form]
+
+
+def _keyed(rest: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """Return the parameters that may change an answer; the model has a place of its own, if it is a text."""
+    return {
+        name: value
+        for name, value in rest.items()
+        if not (name == "model" and isinstance(value, str)) and not _says_nothing(name, value, dialect)
+    }
+
+
+def _delivery(body: Mapping[str, Any], dialect: Dialect) -> tuple[bool, bool]:
+    """Return whether a stream is wanted, and whether it is to end with the token counts.
+
+    Raises:
+        UnkeyableError: nobody knows.
+    """
+    if dialect == "generic":
+        return False, False
+    if not any(body.get("stream") is flag for flag in _CLEAR):
+        raise UnkeyableError("whether a stream is wanted is unclear")
+    options = body.get("stream_options")
+    usage = isinstance(options, dict) and options.get("include_usage") is True
+    return body.get("stream") is True, usage
+
+
+def named_tenant(name: object) -> str:
+    """Return the tenant that a user's own function names.
+
+    Raises:
+        UnkeyableError: it names none.
+    """
+    if not isinstance(name, str):
+        raise UnkeyableError("tenant_of named no tenant")
+    return name
 
 
 def is_json(call: Call) -> bool:
     """Whether a body is JSON that can be read as it stands."""
-    kind = call.header("content-type").partition(";")[0].strip().lower()
-    return (kind == "application/json" or kind.endswith("+json")) and not call.header("content-encoding")
+    kind, _, parameters = call.header("content-type").lower().partition(";")
+    kind, charset = kind.strip(), parameters.replace(" ", "").partition("charset=")[2].strip('"')
+    is_utf8 = charset in {"", "utf-8", "utf8"}
+    return (
+        is_utf8
+        and (kind == "application/json" or kind.endswith("+json"))
+        and not call.header("content-encoding")
+    )
 
 
 def object_of(body: bytes) -> dict[str, Any]:
@@ -105,7 +159,12 @@ def object_of(body: bytes) -> dict[str, Any]:
         UnkeyableError: two readers may read it differently.
     """
     try:
-        loaded = json.loads(body, object_pairs_hook=_unrepeated)
+        text = body.decode()
+        if text.startswith("\ufeff"):
+            raise UnkeyableError("the body has a byte order mark")
+        loaded = json.loads(
+            text, object_pairs_hook=_unrepeated, parse_float=_finite, parse_constant=_no_constant
+        )
     except RecursionError:
         raise ProblemError(400, "the body is nested too deeply") from None
     except ValueError as error:
@@ -129,11 +188,24 @@ def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return named
 
 
+def _finite(written: str) -> float:
+    number = float(written)
+    if math.isinf(number):
+        raise UnkeyableError("a number is beyond a double")
+    return number
+
+
+def _no_constant(_written: str) -> None:
+    raise UnkeyableError("a number is none")
+
+
 def _says_nothing(name: str, value: object, dialect: Dialect) -> bool:
     """Whether a parameter cannot change what is answered; of other APIs nobody knows any."""
-    if dialect == "generic":
-        return False
-    return name in _UNKEYED or (name in _DEFAULTS and _DEFAULTS[name] == value)
+    if dialect == "generic" or (dialect == "responses" and name == "store" and value is False):
+        return False  # what the provider did not keep, nobody can go on from
+    return name in _UNKEYED or (
+        name in _DEFAULTS and _DEFAULTS[name] == value and type(_DEFAULTS[name]) is type(value)
+    )
 
 
 def _by_dialect(body: dict[str, Any], dialect: Dialect) -> tuple[LastTurn, dict[str, Any]]:
@@ -168,6 +240,6 @@ def _is_users(body: dict[str, Any], rest: Mapping[str, Any], dialect: Dialect) -
         return True
     before, after = body.get(_SUBJECTS[dialect]), rest.get(_SUBJECTS[dialect])
     if not isinstance(before, list) or not isinstance(after, list):
-        return isinstance(before, str)  # the input of a response: one turn of the user's
+        return isinstance(before, str) and before != after  # the input of a response: one turn of the user's
     last = before[-1] if before else None
     return isinstance(last, dict) and last.get("role") == "user" and after[-1] is not last

@@ -36,6 +36,7 @@ _OWN = ("x-llm-", "x-semcache-")
 _HOP_BY_HOP = frozenset(
     {
         "connection",
+        "expect",  # the body has been read
         "content-length",  # of a body that may be framed anew
         "host",
         "http2-settings",

@@ -9,6 +9,7 @@ httpx and httpx2 are two libraries with one interface; `library` is either modul
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar  # Any: objects of either library
 
@@ -70,10 +71,12 @@ class Caching:
         headers: Headers = tuple(request.headers.raw)
         call = Call(request.method, str(request.url), headers, request.content, dialect, prompt)
         try:
-            return self._exchange.read(call)
+            asked = self._exchange.read(call)
         except ProblemError as problem:
             self._exchange.troubles.complain("reading", problem, problem.message)
             return None
+        limits = request.extensions.get("timeout")  # nobody waits by the time limits of another one
+        return None if asked is None else replace(asked, carriage=f"{asked.carriage} {limits}")
 
     def _plain(self, request: Any) -> Any:
         """Return the request without what was said to the cache alone."""

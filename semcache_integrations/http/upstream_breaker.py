@@ -75,6 +75,10 @@ class UpstreamBreaker:
         self._circuits: OrderedDict[str, _Circuit] = OrderedDict()
         self._lock = threading.Lock()
 
+    def another(self) -> UpstreamBreaker:
+        """Return one with the same rules that has seen nothing."""
+        return UpstreamBreaker(self._rests, remembered=self._remembered, clock=self._clock)
+
     def permit(self, upstream: str) -> Permit:
         """Let one request through; use what is returned in a `with` statement.
 
@@ -195,7 +199,7 @@ class _Circuit:
     def _refusal(self, seconds: float) -> ProblemError:
         return ProblemError(
             _UNAVAILABLE,
-            f"{self._upstream} failed {self._rests.failures} times in a row and is left alone for a while: "
+            f"{self._upstream.partition(' ')[0]} failed {self._rests.failures} times in a row and is left alone for a while: "
             f"try again in {seconds:.0f} s",
             retry_after_s=seconds,
         )

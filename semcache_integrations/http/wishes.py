@@ -65,20 +65,32 @@ def controls(call: Call, *, semantic: bool) -> Controls:
     Raises:
         ProblemError: a wish means nothing.
     """
-    if semantic and not any(name.startswith("x-semcache-") or name == "cache-control" for name in call.named):
+    if semantic and not any(
+        name.startswith("x-semcache-") or name in {"cache-control", "pragma"} for name in call.named
+    ):
         return DEFAULT_CONTROLS  # the engine's fast path
-    age = _directives(call).get("max-age")
+    age = _age_s(_directives(call).get("max-age"))
     asked = Controls(
         semantic=semantic and _read(call, "x-semcache-semantic", _boolean, None) is not False,
         similarity_threshold=_read(call, "x-semcache-threshold", _share, 0.0),
         ttl_s=_read(call, "x-semcache-ttl", _seconds, None),
-        max_age_s=math.inf if age is None else _stated("cache-control: max-age", age, _seconds),
+        max_age_s=age,
         tags=tuple(tag.strip() for tag in call.header("x-semcache-tags").split(",") if tag.strip()),
     )
     return DEFAULT_CONTROLS if asked == DEFAULT_CONTROLS else asked
 
 
+def _age_s(written: str | None) -> float:
+    """Return the age that is still served; one that cannot be read is none, as HTTP has it."""
+    if written is None:
+        return math.inf
+    age = _number(written)
+    return age if age >= 0 else 0.0
+
+
 def _directives(call: Call) -> dict[str, str]:
+    if "cache-control" not in call.named and call.header("pragma").strip().lower() == "no-cache":
+        return {"no-cache": ""}
     stated = (directive.partition("=") for directive in call.header("cache-control").lower().split(","))
     return {name.strip(): value.strip().strip('"') for name, _, value in stated}
 

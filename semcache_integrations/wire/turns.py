@@ -49,13 +49,12 @@ def is_one_line(text: str) -> bool:
 
 
 def _of_parts(before: list[Any], last: dict[str, Any], rest: dict[str, Any]) -> LastTurn:
-    if before:
-        rest["before"] = before
     marks = {name: value for name, value in last.items() if name not in {"type", "text"}}
-    if marks:
-        rest["marks"] = marks
+    beside = (
+        [rest, before, marks] if before or marks else rest
+    )  # a list: no message has a field that looks like it
     return LastTurn(
-        last["text"], rest or None, is_one_line(last["text"]) and all(_is_text(part) for part in before)
+        last["text"], beside or None, is_one_line(last["text"]) and all(_is_text(part) for part in before)
     )
 
 

@@ -128,6 +128,22 @@ async def test_an_upstream_that_fails_again_and_again_is_left_alone(provider):
     assert breaker.states() == {provider.origin: "closed"}
 
 
+async def test_whose_quota_is_used_up_is_left_alone_and_nobody_else(provider):
+    breaker = UpstreamBreaker(Rests(failures=2, rest_s=10.0), clock=FakeClock(0.0))
+    url = f"{provider.url}/chat/completions"
+    mine, other = {"authorization": "Bearer 1"}, {"authorization": "Bearer 2"}
+    provider.fail(429, times=2)
+    async with upstreams(breaker=breaker) as transport:
+        told = [(await ask(transport, url, json=CHAT, headers=mine)).status_code for _ in range(2)]
+        assert told == [429, 429]
+        assert f"{provider.origin} failed 2 times" in await problem(
+            transport, url, 503, json=CHAT, headers=mine
+        )
+        assert (await ask(transport, url, json=CHAT, headers=other)).status_code == 200
+        assert transport.states() == {provider.origin: "open"}
+    assert breaker.states() == {provider.origin: "closed"}
+
+
 async def test_who_cannot_be_reached_is_left_alone_and_who_is_refused_is_not_counted():
     breaker, port = UpstreamBreaker(Rests(failures=2)), nobody()
     names = Names(a=[["127.0.0.1"]], b=[["169.254.169.254"]])

@@ -176,7 +176,7 @@ def test_cache_aside_is_scoped_by_the_credential_and_apart_from_calls(client, pr
         (CHAT, b"{}", {"x-llm-proxy-upstream": "http://u:p@127.0.0.1/v1"}, 400, "credentials"),
         (CHAT, b"{}", {"x-llm-proxy-host": "ftp://127.0.0.1"}, 400, "http"),
         ("/semcache/v1/chat/completions", b"{}", {}, 400, "x-llm-proxy-upstream"),
-        ("/semcache/v1/put", b"{", {}, 404, "own"),
+        ("/semcache/v1/put", b"{", {}, 405, "PUT"),
     ],
 )
 def test_what_is_wrong_is_said_in_the_providers_shape_and_asks_nobody(
@@ -199,14 +199,22 @@ def test_a_body_that_is_too_large_is_refused_by_its_head_and_by_its_bytes(proxy,
         for _ in range(40):
             yield b"x" * 2**20
 
-    assert client.post(CHAT, content=endless()).status_code == 413
+    kind = {"content-type": "application/json"}
+    assert client.post(CHAT, content=endless(), headers=kind).status_code == 413
     told = HTTPConnection("127.0.0.1", proxy.port)
     told.putrequest("POST", CHAT)
+    told.putheader("content-type", "application/json")
     told.putheader("content-length", "99999999")
     told.endheaders()
     assert told.getresponse().status == 413
     told.close()
     assert provider.count == 0
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "BREW"])
+def test_a_method_that_cannot_be_passed_on_is_refused_in_the_providers_shape(client, method):
+    answer = client.request(method, CHAT)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (405, "invalid_request_error")
 
 
 def test_an_upstream_that_is_not_there_is_a_502(client):
