@@ -23,14 +23,21 @@ class Troubles(Counter[str]):
         super().__init__()
         self._log = log
 
-    def complain(self, step: str, error: Exception) -> None:
-        """Count the trouble, and log its first time."""
+    def complain(self, step: str, error: Exception, told: str = "") -> None:
+        """Count the trouble, and log its first time.
+
+        Args:
+            step: In which it was met.
+            error: What was raised.
+            told: What the log says beside its kind; nothing that was asked.
+        """
         unkeyable = isinstance(error, UnkeyableError)
         kind = f"unkeyable: {error}" if unkeyable else f"{step} failed: {type(error).__name__}"
         self[kind] += 1
         if self[kind] == 1:
             level = logging.INFO if unkeyable else logging.WARNING
-            self._log.log(level, "the call goes on without the cache: %s", kind)
+            said = f"{kind}: {told}" if told else kind
+            self._log.log(level, "the call goes on without the cache: %s", said)
 
     def going_on(self, step: str) -> _GoingOn:
         """Return a block that ends, counted as trouble in `step`, where something in it raises."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from semcache_integrations.observability.otel import Spans
 
 _MEGABYTE = 2**20
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what is shown for it, not what is chosen
 SECONDS = click.FloatRange(min=0, min_open=True)
 
 
@@ -205,7 +206,8 @@ def _providers(stated: tuple[str, ...]) -> Any:  # Any: imported late
 
 def _greet(host: str, port: int, settings: ProxySettings) -> None:
     table = Table("SDK", "base_url", "goes to", title="semcache serve", title_justify="left")
-    shown = f"[{host}]" if ":" in host else host
+    here = "localhost" if host in _EVERYWHERE else host
+    shown = f"[{here}]" if ":" in here else here
     for name, path in (("openai", "/v1"), ("anthropic", "")):
         provider = settings.providers.named(name)
         table.add_row(name, f"http://{shown}:{port}{path}", provider.base if provider else "")

@@ -125,7 +125,7 @@ class SemanticCacheMiddleware:
         try:
             return self._exchange.read(_call(scope, body))
         except ProblemError as problem:
-            self._exchange.troubles.complain("reading", problem)
+            self._exchange.troubles.complain("reading", problem, problem.message)
             return None
 
     async def _parts(

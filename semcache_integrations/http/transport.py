@@ -15,7 +15,9 @@ from typing import Any, ClassVar  # Any: objects of either library
 
 import orjson
 
+from semcache_integrations import labels
 from semcache_integrations.cache import SemanticCache, shared_or_new
+from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.http.calls import Asked, Call, Head, Headers, Part
 from semcache_integrations.http.exchange import Exchange
@@ -53,6 +55,15 @@ class Caching:
     def _network(self) -> Any:
         raise NotImplementedError
 
+    def _check(self, request: Any) -> None:
+        """Refuse a request of the other library, whose clients look the same."""
+        if not isinstance(request, self.library.Request):
+            ours, theirs = self.library.__name__, type(request).__module__.partition(".")[0]
+            raise ConfigurationError(
+                f"this transport is for clients of {ours}, and this client is one of {theirs}: "
+                f"import the transport from semcache_integrations.{theirs}"
+            )
+
     def _asked(self, request: Any) -> Asked | None:
         """Return what the cache may answer, if the request's body is worth reading and has been read."""
         prompt = request.headers.get("x-llm-prompt", "")
@@ -62,7 +73,7 @@ class Caching:
         try:
             asked = self._exchange.read(call)
         except ProblemError as problem:
-            self._exchange.troubles.complain("reading", problem)
+            self._exchange.troubles.complain("reading", problem, problem.message)
             return None
         limits = request.extensions.get("timeout")  # nobody waits by the time limits of another one
         return None if asked is None else replace(asked, carriage=f"{asked.carriage} {limits}")
@@ -91,7 +102,7 @@ class Caching:
 
     def _refusal(self, problem: ProblemError, asked: Asked) -> Any:
         said = orjson.dumps(problem.body(anthropic=asked.dialect == "messages"))
-        headers = {"content-type": "application/json", "x-cache-status": "miss"}
+        headers = {"content-type": "application/json", **labels.other("error")}
         return self.library.Response(problem.status, headers=headers, content=said)
 
 
@@ -103,6 +114,7 @@ class SyncCaching(Caching):
 
     def carry(self, request: Any) -> Any:
         """Return the response, from the cache or from the network."""
+        self._check(request)
         if worth_reading(request):
             request.read()
             asked = self._asked(request)
@@ -141,6 +153,7 @@ class AsyncCaching(Caching):
 
     async def acarry(self, request: Any) -> Any:
         """Return the response, from the cache or from the network."""
+        self._check(request)
         if worth_reading(request):
             await request.aread()
             asked = self._asked(request)

@@ -97,6 +97,12 @@ def test_what_is_under_way_is_finished_before_it_ends(serve):
         assert process.wait(30) == 0
 
 
+def test_where_it_says_that_its_dashboard_is_the_dashboard_may_be_seen(serve):
+    process, client = serve("--host=0.0.0.0")
+    process.send_signal(signal.SIGTERM)
+    assert f"http://localhost:{client.base_url.port}/admin" in process.communicate(timeout=30)[0]
+
+
 def test_metrics_and_dashboard_want_the_token(serve):
     _, client = serve(SEMCACHE_ADMIN_TOKEN="a token that nobody guesses")
     for path in ("/metrics", "/admin/data"):

@@ -278,16 +278,20 @@ def test_only_if_cached_never_goes_upstream(client, provider):
     url, wish = f"{provider.url}/chat/completions", {"cache-control": "only-if-cached"}
     refused = client.post(url, json=chat(), headers=wish)
     assert (refused.status_code, refused.json()["error"]["type"], provider.count) == (504, "server_error", 0)
+    assert status(refused) == "error"
     client.post(url, json=chat())
     assert status(client.post(url, json=chat(), headers=wish)) == "hit"
 
 
-def test_a_wish_that_means_nothing_keeps_the_call_out_of_the_cache(client, provider):
+def test_a_wish_that_means_nothing_keeps_the_call_out_of_the_cache_and_is_told_to_the_log(
+    client, provider, caplog
+):
     url = f"{provider.url}/chat/completions"
     for _ in range(2):
         answer = client.post(url, json=chat(), headers={"x-semcache-ttl": "soon"})
         assert (answer.status_code, status(answer)) == (200, None)
     assert provider.count == 2
+    assert caplog.text.count("x-semcache-ttl is a number of seconds") == 1
 
 
 def test_replays_are_cut_as_the_transport_or_the_call_says(cache, provider):
@@ -465,6 +469,16 @@ def test_a_setting_that_cannot_work_is_the_users_error_at_once(cache):
     for arguments in ({"cache": cache, "path": "x"}, {"cache": "x"}, {"replay": "words"}, {"ttl": 3}):
         with pytest.raises(ConfigurationError):
             SemanticCacheTransport(**arguments)
+
+
+def test_a_client_of_the_other_library_is_told_which_transport_is_its_own(cache, provider):
+    from semcache_integrations import httpx as older
+
+    with (
+        httpx2.Client(transport=older.SemanticCacheTransport(cache)) as mistaken,
+        pytest.raises(ConfigurationError, match=r"from semcache_integrations\.httpx2"),
+    ):
+        mistaken.post(f"{provider.url}/chat/completions", json=chat())
 
 
 def test_closing_the_client_leaves_a_cache_open_that_was_given(cache):
