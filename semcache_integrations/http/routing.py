@@ -87,7 +87,9 @@ def route(method: str, path: str, query: str, headers: Headers, providers: Provi
     place = providers.at(path)
     provider = place.provider if place else _nobody(path, headers, providers)
     aimed = _aimed(provider, place.path if place else path, host, upstream)
-    dialect = _dialect(place, aimed, overruled=bool(upstream)) if method.upper() == "POST" else None
+    dialect = None
+    if method.upper() == "POST":
+        dialect = _dialect(place, aimed, overruled=bool(upstream)) or ("generic" if prompt else None)
     prompt = prompt or provider.prompt or (PROMPTS[dialect] if dialect else "")
     if dialect == "generic" and not prompt:
         raise ProblemError(400, f"this path needs the header {PROMPT}, a JSONPath such as $.query")
