@@ -29,19 +29,7 @@ class _AsyncBody(AsyncPieces, httpx2.AsyncByteStream):
 class SemanticCacheTransport(SyncCaching, httpx2.BaseTransport):
     """Answers the calls of LLM SDKs from a semantic cache; everything else passes through untouched.
 
-    Hits are what the API would have sent, as JSON or as server-sent events, whichever was asked for. Response headers
-    tell what the cache did: `semcache_integrations.labels`. Entries belong to the API key of the call.
-
-    Args:
-        cache: A ready cache; without one, one is made of the settings, and closed with the transport.
-        transport: What reaches the network; `httpx2.HTTPTransport()` by default, which ignores proxy variables.
-        replay: How kept answers are streamed.
-        share: Whether entries are everybody's who uses this transport, whatever their API key.
-        tenant_of: Says whose a call is, instead of its credentials.
-        **settings: Fields of `CacheConfig`.
-
-    Raises:
-        ConfigurationError: a setting cannot work; the message says what to do.
+    `semcache_integrations.http.transport.Caching` tells its arguments.
     """
 
     library: ClassVar[Any] = httpx2  # Any: a module

@@ -30,7 +30,22 @@ _OWN = (b"x-llm-", b"x-semcache-")
 
 
 class Caching:
-    """A transport's cache; see `semcache_integrations.httpx.SemanticCacheTransport` for the arguments."""
+    """A transport with a cache.
+
+    Hits are what the API would have sent, as JSON or as server-sent events, whichever was asked for. Response headers
+    tell what the cache did: `semcache_integrations.labels`. Entries belong to the API key of the call.
+
+    Args:
+        cache: A ready cache; without one, one is made of the settings, and closed with the transport.
+        transport: What reaches the network; the library's `HTTPTransport()` by default, which ignores proxy variables.
+        replay: How kept answers are streamed.
+        share: Whether entries are everybody's who uses this transport, whatever their API key.
+        tenant_of: Says whose a call is, instead of its credentials.
+        **settings: Fields of `CacheConfig`.
+
+    Raises:
+        ConfigurationError: a setting cannot work; the message says what to do.
+    """
 
     library: ClassVar[Any]
     body: ClassVar[type[Any]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 QUESTION = "What is the capital of France?"
 REWORDED = "What's the capital of France?"
@@ -31,3 +32,17 @@ def events(*deltas):
     for delta, reason in (*((delta, None) for delta in deltas), ({}, "stop")):
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
         yield f"data: {json.dumps({**head, 'choices': [choice]})}\n\n".encode()
+
+
+def all_at_once(cache, ask, arguments, arrived):
+    """Ask once for each argument, all in threads of their own; return what they were told, in their order.
+
+    The upstream answers, which is to set `arrived`, when all of them have been looked up.
+    """
+    before, arguments = cache.stats().lookups, list(arguments)
+    with ThreadPoolExecutor(len(arguments)) as threads:
+        told = [threads.submit(ask, argument) for argument in arguments]
+        while cache.stats().lookups < before + len(arguments):
+            pass
+        arrived.set()
+        return [one.result() for one in told]

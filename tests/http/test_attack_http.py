@@ -10,7 +10,7 @@ import threading
 
 import httpx
 import pytest
-from doubles.http_questions import QUESTION, WHOLE, chat, events, status
+from doubles.http_questions import QUESTION, WHOLE, all_at_once, chat, events, status
 from doubles.http_wire import WireUpstream
 
 from semcache_integrations import SemanticCache
@@ -357,24 +357,14 @@ def test_only_what_the_caller_understands_is_asked_for(client, wire, accepts, se
 
 def test_who_reads_no_gzip_gets_none_though_an_equal_call_reads_it(client, kept):
     """Two equal calls at once, of which one understands gzip."""
-    arrived, told = threading.Event(), []
+    arrived = threading.Event()
     body = gzip.compress(json.dumps(WHOLE).encode())
     with WireUpstream(arrived, body, headers={"content-encoding": "gzip"}) as wire:
-        before = kept.stats().lookups
 
         def ask(accepts):
-            told.append(
-                (accepts, client.post(CHAT, json=chat(), headers=to(wire, **{"accept-encoding": accepts})))
-            )
+            return client.post(CHAT, json=chat(), headers=to(wire, **{"accept-encoding": accepts}))
 
-        threads = [threading.Thread(target=ask, args=(accepts,)) for accepts in ("gzip", "identity")]
-        for thread in threads:
-            thread.start()
-        while kept.stats().lookups < before + 2:
-            pass
-        arrived.set()
-        for thread in threads:
-            thread.join()
+        all_at_once(kept, ask, ("gzip", "identity"), arrived)
         assert sorted(seen[2]["accept-encoding"] for seen in wire.seen) == ["gzip", "identity"]
 
 
@@ -390,23 +380,15 @@ def test_a_compressed_request_passes_as_it_is(client, wire):
 
 
 def test_equal_calls_of_two_keys_at_once_never_share_a_refusal(client, kept):
-    arrived, told = threading.Event(), {}
+    arrived = threading.Event()
     with WireUpstream(arrived, b'{"error": {"message": "bad key 1"}}', status=401) as wire:
-        before = kept.stats().lookups
 
         def ask(key):
-            told[key] = client.post(CHAT, json=chat(), headers=to(wire, authorization=f"Bearer {key}"))
+            return client.post(CHAT, json=chat(), headers=to(wire, authorization=f"Bearer {key}"))
 
-        threads = [threading.Thread(target=ask, args=(key,)) for key in ("1", "2", "3")]
-        for thread in threads:
-            thread.start()
-        while kept.stats().lookups < before + 3:
-            pass
-        arrived.set()
-        for thread in threads:
-            thread.join()
+        told = all_at_once(kept, ask, ("1", "2", "3"), arrived)
         assert wire.count == 3
-        assert {answer.status_code for answer in told.values()} == {401}
+        assert {answer.status_code for answer in told} == {401}
 
 
 def test_one_tenants_rate_limit_does_not_shut_out_another_one(kept):

@@ -10,7 +10,7 @@ import threading
 
 import httpx
 import pytest
-from doubles.http_questions import QUESTION, REWORDED, status
+from doubles.http_questions import QUESTION, REWORDED, all_at_once, status
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.middleware.cors import CORSMiddleware
@@ -417,7 +417,7 @@ def test_origins_are_told_inside_of_the_cache(serving, counting):
     "headers", [{"set-cookie": "session={}"}, {"cache-control": "private"}, {"cache-control": "no-store"}]
 )
 def test_two_strangers_at_once_never_share_what_was_meant_for_one(serving, cache, headers):
-    count, arrived, told = [0], threading.Event(), []
+    count, arrived = [0], threading.Event()
 
     async def endpoint(request):
         count[0] += 1
@@ -428,21 +428,14 @@ def test_two_strangers_at_once_never_share_what_was_meant_for_one(serving, cache
         )
 
     client = serving(endpoint)
-    threads = [threading.Thread(target=lambda: told.append(ask(client))) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    while cache.stats().lookups < 3:
-        pass
-    arrived.set()
-    for thread in threads:
-        thread.join()
+    told = all_at_once(cache, lambda _: ask(client), range(3), arrived)
     assert {answer.json()["yours"] for answer in told} == {1, 2, 3}
     if "set-cookie" in headers:
         assert {answer.headers["set-cookie"] for answer in told} == {f"session={n}" for n in (1, 2, 3)}
 
 
 def test_fifty_at_once_are_one_and_each_gets_all(serving, cache):
-    count, arrived, told = [0], threading.Event(), []
+    count, arrived = [0], threading.Event()
 
     async def endpoint(request):
         count[0] += 1
@@ -457,14 +450,7 @@ def test_fifty_at_once_are_one_and_each_gets_all(serving, cache):
 
     serving_one = serving(endpoint)
     client = httpx.Client(base_url=serving_one.base_url, timeout=30, limits=httpx.Limits(max_connections=60))
-    threads = [threading.Thread(target=lambda: told.append(ask(client).text)) for _ in range(50)]
-    for thread in threads:
-        thread.start()
-    while cache.stats().lookups < 50:
-        pass
-    arrived.set()
-    for thread in threads:
-        thread.join()
+    told = all_at_once(cache, lambda _: ask(client).text, range(50), arrived)
     client.close()
     assert set(told) == {"".join(f"{number} " for number in range(20))}
     assert (len(told), count) == (50, [1])

@@ -8,7 +8,7 @@ import threading
 
 import httpx
 import pytest
-from doubles.http_questions import OTHER, QUESTION, REWORDED, chat, status
+from doubles.http_questions import OTHER, QUESTION, REWORDED, all_at_once, chat, status
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.applications import Starlette
@@ -246,15 +246,7 @@ def test_an_application_that_fails_fails_as_it_does_without(serving):
 
 
 def test_equal_requests_run_the_application_once(client, application, cache):
-    told = []
-    threads = [threading.Thread(target=lambda: told.append(ask(client, path="/slow"))) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    while cache.stats().lookups < 6:
-        pass
-    application.release.set()
-    for thread in threads:
-        thread.join()
+    told = all_at_once(cache, lambda _: ask(client, path="/slow"), range(6), application.release)
     assert {answer.text for answer in told} == {"first second"}
     assert application.count == 1
 

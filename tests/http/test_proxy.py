@@ -10,7 +10,7 @@ import anthropic
 import httpx
 import openai
 import pytest
-from doubles.http_questions import OTHER, QUESTION, REWORDED, WHOLE, chat, events, status
+from doubles.http_questions import OTHER, QUESTION, REWORDED, WHOLE, all_at_once, chat, events, status
 from doubles.http_wire import WireUpstream
 
 from semcache_integrations import SemanticCache
@@ -266,21 +266,10 @@ def test_a_stream_is_live_through_the_proxy_and_kept_when_it_is_whole(client):
 
 
 def test_equal_calls_are_one_call_upstream(client, kept):
-    arrived, told = threading.Event(), []
+    arrived = threading.Event()
     with WireUpstream(arrived, json.dumps(WHOLE).encode()) as wire:
         where = {"x-llm-proxy-upstream": f"{wire.origin}/v1/chat/completions"}
-        before = kept.stats().lookups
-        ask = [
-            threading.Thread(target=lambda: told.append(client.post(CHAT, json=chat(), headers=where)))
-            for _ in range(8)
-        ]
-        for thread in ask:
-            thread.start()
-        while kept.stats().lookups < before + 8:
-            pass
-        arrived.set()
-        for thread in ask:
-            thread.join()
+        told = all_at_once(kept, lambda _: client.post(CHAT, json=chat(), headers=where), range(8), arrived)
         assert [answer.json() for answer in told] == [WHOLE] * 8
         assert wire.count == 1
 

@@ -10,7 +10,7 @@ import anthropic
 import httpx2
 import openai
 import pytest
-from doubles.http_questions import OTHER, QUESTION, REWORDED, WHOLE, chat, events, status
+from doubles.http_questions import OTHER, QUESTION, REWORDED, WHOLE, all_at_once, chat, events, status
 from doubles.http_wire import WireUpstream
 
 from semcache_integrations import SemanticCache
@@ -428,19 +428,8 @@ def test_a_stream_that_its_reader_leaves_early_is_not_kept(client, provider):
 def test_equal_calls_of_threads_share_one_call_upstream(client, cache):
     arrived = threading.Event()
     with WireUpstream(arrived, json.dumps(WHOLE).encode()) as wire:
-        url, told = f"{wire.origin}/v1/chat/completions", []
-
-        def ask():
-            told.append(client.post(url, json=chat(), timeout=30))
-
-        threads = [threading.Thread(target=ask) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        while cache.stats().lookups < 8:
-            pass
-        arrived.set()
-        for thread in threads:
-            thread.join()
+        url = f"{wire.origin}/v1/chat/completions"
+        told = all_at_once(cache, lambda _: client.post(url, json=chat(), timeout=30), range(8), arrived)
         assert [answer.json() for answer in told] == [WHOLE] * 8
         assert sorted(map(status, told)) == ["hit"] * 7 + ["miss"]
         assert wire.count == 1
