@@ -277,7 +277,22 @@ def test_lifespan_and_websockets_are_the_applications(cache):
     assert seen == ["lifespan", "websocket"]
 
 
-@pytest.mark.parametrize("wrong", [{"extract_query": "query"}, {"replay": "words"}, {"path": "x"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"extract_query": "query"},
+        {"replay": "words"},
+        {"path": "x"},
+        {"path_prefix": "ask"},
+        {"path_prefix": ["/ask", "b"]},
+        {"tenant_of": "x-user"},
+    ],
+)
 def test_a_setting_that_cannot_work_is_the_users_error_at_once(cache, wrong):
     with pytest.raises(ConfigurationError):
         SemanticCacheMiddleware(json, cache=cache, **wrong)
+
+
+def test_one_method_needs_no_list(serving, application):
+    client = serving(application.app, methods="post")
+    assert [status(client.post("/ask", json={"query": QUESTION})) for _ in range(2)] == ["miss", "hit"]
