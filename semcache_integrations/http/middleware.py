@@ -82,7 +82,7 @@ class SemanticCacheMiddleware:
                 raise ConfigurationError(f"path_prefix= begins with a slash: '/{prefix}', not {prefix!r}")
         named = (methods,) if isinstance(methods, str) else methods
         self._methods = frozenset(method.upper() for method in named)
-        self.cache = shared_or_new(cache, settings)
+        self.cache = shared_or_new(cache, settings, type(self))
         self._largest = largest
         reader = QuestionReader.of(
             self.cache,

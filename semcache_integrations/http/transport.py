@@ -51,7 +51,7 @@ class Caching:
         naming_tenants(tenant_of)
         usual = Replay() if replay is None else checked(replay)
         self._owns_cache = cache is None
-        self.cache = shared_or_new(cache, settings)
+        self.cache = shared_or_new(cache, settings, type(self))
         reader = Reader(usual, self.cache.config.secret_bytes, share, tenant_of)
         self._exchange = Exchange(self.cache, reader, usual)
         self._inner = self._network() if transport is None else transport
