@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 from semcache_integrations import context
 from semcache_integrations.aside import CacheAside
 from semcache_integrations.closing import Closing
+from semcache_integrations.config import CacheConfig
 from semcache_integrations.core import flow
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.models import NEVER, CacheEntry, CacheRequest, Selector, Verdict
 from semcache_integrations.explanation import Explanation
 from semcache_integrations.stats import CacheStats
 
+_MISSPELT = 0.8  # likeness of two words, 0-1; "path" is not "path_prefix"
+
 
 def shared_or_new(
-    cache: SemanticCache | None, settings: Mapping[str, Any]
-) -> SemanticCache:  # Any: checked there
+    cache: SemanticCache | None,
+    settings: Mapping[str, Any],  # Any: checked there
+    adapter: Callable[..., object],
+) -> SemanticCache:
     """Return the ready cache that an adapter was given, or a new one with these settings.
 
     Raises:
-        ConfigurationError: it is no cache, it was given with settings, or the settings cannot work.
+        ConfigurationError: it is no cache, it was given with settings, the settings cannot work, or one is an argument
+            of the adapter, misspelt.
     """
+    for name in settings.keys() - CacheConfig.model_fields.keys():
+        meant = get_close_matches(name, signature(adapter).parameters, 1, _MISSPELT)
+        if meant:
+            raise ConfigurationError(f"{name}: no such argument; is {meant[0]} meant?")
     if cache is None:
         return SemanticCache(**settings)
     if not isinstance(cache, SemanticCache):

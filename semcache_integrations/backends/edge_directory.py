@@ -127,7 +127,10 @@ def _explained(root: Path, home: Path) -> Iterator[None]:
     except ConfigurationError:
         raise
     except OSError as error:
-        raise ConfigurationError(f"the cache cannot use path={str(root)!r}: {error}") from error
+        said = error.strerror or error
+        raise ConfigurationError(
+            f"the cache cannot use path={str(root)!r}: {said}; name a directory that this user may create and write"
+        ) from error
     except Exception as error:  # the engine raises bare Exception for everything
         if "WouldBlock" in str(error):
             raise ConfigurationError(

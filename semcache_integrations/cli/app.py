@@ -55,7 +55,7 @@ def app() -> None:
     """A semantic cache for LLM calls."""
 
 
-@app.command()
+@app.command(short_help="Print the completion script of a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of SHELL; bash: eval "$(semcache completion bash)"."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any  # Any: settings, which CacheConfig checks
 
 import click
@@ -26,10 +29,15 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what is shown for it, not what i
 SECONDS = click.FloatRange(min=0, min_open=True)
 
 
-@click.command()
+@click.command(short_help="Serve the cache as an HTTP proxy.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, envvar="SEMCACHE_PORT"
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    envvar="SEMCACHE_PORT",
+    help="Port to listen on; 0 for any that is free.",
 )
 @click.option(
     "--upstream",
@@ -90,10 +98,18 @@ SECONDS = click.FloatRange(min=0, min_open=True)
     "--otel", is_flag=True, help="Record OpenTelemetry spans: opentelemetry-instrument semcache serve --otel"
 )
 @click.option(
-    "--max-body", type=click.IntRange(1), default=32, show_default=True, help="Megabytes of a request."
+    "--max-body",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="Megabytes of a request that may be cached.",
 )
 @click.option(
-    "--drain", type=click.FloatRange(min=0), default=30, show_default=True, help="Seconds to finish in."
+    "--drain",
+    type=click.FloatRange(min=0),
+    default=30,
+    show_default=True,
+    help="Seconds to finish in when told to end.",
 )
 @click.option(
     "--log-level",
@@ -101,16 +117,19 @@ SECONDS = click.FloatRange(min=0, min_open=True)
     default="info",
     show_default=True,
     envvar="SEMCACHE_LOG_LEVEL",
+    help="What is told on stderr.",
 )
 def serve(host: str, port: int, log_level: str, drain: float, **options: Any) -> None:  # Any: click's
     """Serve the cache as an HTTP proxy: point any SDK's base_url at it."""
     settings = _settings(options)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    sockets = _bound(host, port)
     # When it has finished, uvicorn raises the signal again that ended it: the cache must be closed before we go.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     with _proxy(settings, _cache_settings(options), traced=options["otel"]) as app:
-        _greet(host, port, settings)
-        _listen(app, host=host, port=port, log_level=log_level, drain_s=drain)
+        _greet(host, sockets[0].getsockname()[1], settings)
+        _listen(app, sockets, log_level=log_level, drain_s=drain)
 
 
 @contextmanager
@@ -128,13 +147,37 @@ def _proxy(settings: ProxySettings, cache_settings: dict[str, Any], *, traced: b
         yield create_proxy_app(cache, settings, metrics=metrics, watchers=watchers)
 
 
-def _listen(app: Starlette, *, host: str, port: int, log_level: str, drain_s: float) -> None:
+def _bound(host: str, port: int) -> list[socket.socket]:
+    """Take the port, at each address of the host, before anything else is done; 0 is whichever is free."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
+            one = socket.socket(family, socket.SOCK_STREAM)
+            sockets.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.bind((address[0], sockets[0].getsockname()[1] or port, *address[2:]))
+    except OSError as error:
+        for one in sockets:
+            one.close()
+        said, mending = (
+            (error.strerror or str(error)).lower(),
+            "choose an address of this machine with --host",
+        )
+        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+            mending = "choose another one with --port"
+        raise ConfigurationError(f"cannot listen on {host}, port {port}: {said}; {mending}") from error
+    return sockets
+
+
+def _listen(app: Starlette, sockets: list[socket.socket], *, log_level: str, drain_s: float) -> None:
     import uvicorn
 
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
+        log_config=None,  # its lines look like all others
         log_level="warning" if log_level == "info" else log_level,
         access_log=False,
         server_header=False,
@@ -142,6 +185,13 @@ def _listen(app: Starlette, *, host: str, port: int, log_level: str, drain_s: fl
         date_header=False,
         timeout_graceful_shutdown=int(drain_s),
     )
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=sockets)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of uvicorn's log is more than the traceback of an answer that was cut off after --drain."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _spans() -> Spans:
@@ -149,6 +199,13 @@ def _spans() -> Spans:
         from semcache_integrations.observability.otel import Spans
     except ImportError as error:
         raise ConfigurationError(str(error)) from error
+    from opentelemetry import trace
+
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        raise ConfigurationError(
+            "--otel has nobody to give its spans to: opentelemetry-instrument semcache serve --otel "
+            "(pip install opentelemetry-distro opentelemetry-exporter-otlp)"
+        )
     return Spans()
 
 
@@ -214,5 +271,7 @@ def _greet(host: str, port: int, settings: ProxySettings) -> None:
     console = Console()
     console.print(table)
     console.print(
-        f"dashboard: http://{shown}:{port}/admin   metrics: http://{shown}:{port}/metrics", style="dim"
+        f"dashboard: http://{shown}:{port}/admin   metrics: http://{shown}:{port}/metrics",
+        style="dim",
+        soft_wrap=True,
     )

@@ -180,7 +180,8 @@ def _lookup(ask: Ask, rules: Rules, now: float) -> Flow[Lookup]:
         refused = refused or verdict
     if refused is None:
         return Miss("not_found")
-    return Miss("rejected", refused.candidate.similarity, refused.refusal)
+    is_itself = entry is not None and refused.candidate.entry.id == entry.id  # and it is too old
+    return Miss("expired" if is_itself else "rejected", refused.candidate.similarity, refused.refusal)
 
 
 def case_of(ask: Ask, candidates: Sequence[Candidate], rules: Rules, now: float) -> Case:

@@ -233,9 +233,13 @@ class Exchange:
 
     def _order(self, asked: Asked, found: Lookup) -> _Order:
         if asked.wishes.only_if_cached:
-            raise ProblemError(_GATEWAY_TIMEOUT, "the cache has no answer, and the call wants no other one")
-        reason = "unusable" if isinstance(found, Hit) else found.reason
-        return _Order(asked, surroundings.get(), reason, found.similarity)
+            said = "the cache has no answer, and the call wants no other one (cache-control: only-if-cached)"
+            raise ProblemError(_GATEWAY_TIMEOUT, said, final=True)
+        return _Order(asked, surroundings.get(), self._reason(found), found.similarity)
+
+    def _reason(self, found: Lookup) -> str:
+        """Return why it is a miss; a hit is one that cannot be served to this call."""
+        return "unusable" if isinstance(found, Hit) else found.reason
 
     def _late(self, order: _Order) -> tuple[Head, Served] | None:
         """Return what an equal call has stored since this one was looked up."""

@@ -137,9 +137,7 @@ class Gateway:
 
 def refusal(problem: ProblemError, *, anthropic: bool) -> Response:
     """Return the response that says what is wrong."""
-    headers = labels.other("error")
-    if problem.retry_after_s is not None:
-        headers["retry-after"] = str(max(1, round(problem.retry_after_s)))
+    headers = {**labels.other("error"), **problem.headers()}
     return JSONResponse(problem.body(anthropic=anthropic), problem.status, headers)
 
 

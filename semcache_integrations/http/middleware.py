@@ -17,6 +17,7 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from semcache_integrations.cache import SemanticCache, shared_or_new
+from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay, checked
 from semcache_integrations.http.bodies import LARGEST_REQUEST
 from semcache_integrations.http.calls import Call, Head, Headers, Part
@@ -47,8 +48,8 @@ class SemanticCacheMiddleware:
         extract_query: Finds the question in the body's JSON; None for a request that is not cached. By default the
             text of `query`, `question`, `prompt`, `input` or `message`.
         extract_model: Finds the model there, for `invalidate(model=…)`; `model` by default.
-        path_prefix: Where the cached endpoints are; one or several.
-        methods: Of requests that may be cached.
+        path_prefix: How the paths of the cached endpoints begin; one or several. "/ask" is "/asking", too.
+        methods: Of requests that may be cached; one or several.
         replay: How kept texts are streamed.
         share: Whether entries are everybody's, whoever asks.
         tenant_of: Says whose a request is, instead of its credentials.
@@ -67,7 +68,7 @@ class SemanticCacheMiddleware:
         extract_query: Extract | None = None,
         extract_model: Extract | None = None,
         path_prefix: str | Iterable[str] = "/",
-        methods: Iterable[str] = ("POST",),
+        methods: str | Iterable[str] = ("POST",),
         replay: Replay | None = None,
         share: bool = False,
         tenant_of: Callable[[Call], str] | None = None,
@@ -75,9 +76,13 @@ class SemanticCacheMiddleware:
         **settings: Any,
     ) -> None:
         self.app = app
-        self.cache = shared_or_new(cache, settings)
         self._prefixes = (path_prefix,) if isinstance(path_prefix, str) else tuple(path_prefix)
-        self._methods = frozenset(method.upper() for method in methods)
+        for prefix in self._prefixes:
+            if not prefix.startswith("/"):
+                raise ConfigurationError(f"path_prefix= begins with a slash: '/{prefix}', not {prefix!r}")
+        named = (methods,) if isinstance(methods, str) else methods
+        self._methods = frozenset(method.upper() for method in named)
+        self.cache = shared_or_new(cache, settings, type(self))
         self._largest = largest
         reader = QuestionReader.of(
             self.cache,

@@ -28,13 +28,23 @@ class ProblemError(Exception):
         status: The HTTP status to answer with.
         message: What is wrong and how to mend it.
         retry_after_s: Seconds after which trying again makes sense; None if nobody knows.
+        final: Whether trying again makes no sense, though the status is one at which SDKs do.
     """
 
-    def __init__(self, status: int, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, *, retry_after_s: float | None = None, final: bool = False
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.retry_after_s = retry_after_s
+        self.final = final
+
+    def headers(self) -> dict[str, str]:
+        """Return what tells an SDK when to try again; `x-should-retry` is known to OpenAI's and Anthropic's."""
+        if self.final:
+            return {"x-should-retry": "false"}
+        return {} if self.retry_after_s is None else {"retry-after": str(max(1, round(self.retry_after_s)))}
 
     def body(self, *, anthropic: bool = False) -> dict[str, Any]:
         """Return the JSON that says so: Anthropic's shape, or OpenAI's, which the other providers share."""

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from semcache_integrations.cache import SemanticCache
+from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.http import bodies
 from semcache_integrations.http.addresses import DEFAULT_HOSTS, Allowed, Upstream
@@ -89,8 +90,18 @@ def create_proxy_app(
         settings: How it behaves.
         metrics: What `/metrics` shows.
         watchers: Are told what became of each request.
+
+    Raises:
+        ConfigurationError: a provider's base is no URL, an allowed host is none, or answers are gone before they are
+            stale.
     """
     chosen = settings or ProxySettings()
+    fresh_s, ttl_s = chosen.staleness.fresh_s, cache.config.ttl_s
+    if fresh_s is not None and ttl_s is not None and ttl_s <= fresh_s:
+        raise ConfigurationError(
+            f"an answer that is kept for {ttl_s:g} s (--ttl, ttl_s) and fresh for {fresh_s:g} s (--fresh) is gone "
+            "before it is stale: keep it for longer, or leave --fresh out"
+        )
     allowed = Allowed((*chosen.hosts, *_homes(chosen.providers)))
     network = Upstreams(allowed, timeouts=chosen.timeouts, retries=chosen.retries)
     recent, guard = Recent(), Guard(chosen.admin_token)
@@ -170,4 +181,12 @@ async def _ready(request: Request) -> Response:
 
 def _homes(providers: Providers) -> Iterable[str]:
     """Return where the providers live: whoever configured them may reach them."""
-    return (Upstream.of(provider.base).authority for provider in providers if provider.base)
+    for provider in providers:
+        if provider.base:
+            try:
+                yield Upstream.of(provider.base).authority
+            except ProblemError as problem:
+                raise ConfigurationError(
+                    f"provider {provider.name}: {provider.base!r} is no base URL ({problem.message}): "
+                    "write it like http://localhost:8000"
+                ) from problem

@@ -15,7 +15,7 @@ from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.http.calls import Asked, Call
 from semcache_integrations.http.credentials import credential_of, keyed_headers, keyed_url, tenant_name
-from semcache_integrations.http.requests import carriage, is_json, named_tenant, object_of
+from semcache_integrations.http.requests import carriage, is_json, named_tenant, naming_tenants, object_of
 from semcache_integrations.http.wishes import controls, wishes
 from semcache_integrations.wire.turns import is_one_line
 
@@ -58,11 +58,12 @@ class QuestionReader:
         """Return a reader for a cache.
 
         Raises:
-            ConfigurationError: an extractor cannot be called.
+            ConfigurationError: an extractor, or `tenant_of`, cannot be called.
         """
         for name, given in (("extract_query", extract_query), ("extract_model", extract_model)):
             if given is not None and not callable(given):
                 raise ConfigurationError(f"{name}= is a function of the body's JSON, not {given!r}")
+        naming_tenants(tenant_of)
         return cls(
             extract_query or question_in,
             extract_model or model_in,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from semcache_integrations.core.errors import UnkeyableError
+from semcache_integrations.core.errors import ConfigurationError, UnkeyableError
 from semcache_integrations.core.models import CacheRequest
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.http.calls import Asked, Call, Dialect
@@ -126,6 +126,18 @@ def _delivery(body: Mapping[str, Any], dialect: Dialect) -> tuple[bool, bool]:
     options = body.get("stream_options")
     usage = isinstance(options, dict) and options.get("include_usage") is True
     return body.get("stream") is True, usage
+
+
+def naming_tenants(tenant_of: object) -> None:
+    """Refuse what cannot say whose a call is.
+
+    Raises:
+        ConfigurationError: it cannot be called.
+    """
+    if tenant_of is not None and not callable(tenant_of):
+        raise ConfigurationError(
+            f'tenant_of= is a function, such as lambda call: call.header("x-user"), not {tenant_of!r}'
+        )
 
 
 def named_tenant(name: object) -> str:

@@ -90,6 +90,9 @@ class StaleExchange(Exchange):
     def _kept(self, asked: Asked, found: Lookup | None) -> tuple[Head, Served] | None:
         return None if self._over_s(found) > 0 else super()._kept(asked, found)
 
+    def _reason(self, found: Lookup) -> str:
+        return "expired" if self._over_s(found) > 0 else super()._reason(found)
+
     def _stale(self, asked: Asked, found: Lookup) -> tuple[tuple[Head, Served] | None, float]:
         """Return the answer if it is there and stale, and since how many seconds it is."""
         over_s = self._over_s(found)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar  # Any: objects of either library
+from typing import Any, ClassVar, NoReturn  # Any: objects of either library
 
 import orjson
 
@@ -24,9 +24,10 @@ from semcache_integrations.http.exchange import Exchange
 from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.providers import dialect_of
 from semcache_integrations.http.recording import acceptable
-from semcache_integrations.http.requests import Reader
+from semcache_integrations.http.requests import Reader, naming_tenants
 
 _OWN = (b"x-llm-", b"x-semcache-")
+_LIBRARIES = frozenset({"httpx", "httpx2"})
 
 
 class Caching:
@@ -49,6 +50,7 @@ class Caching:
 
     library: ClassVar[Any]
     body: ClassVar[type[Any]]
+    carries: ClassVar[str]  # what its clients, and the transport inside it, call
 
     def __init__(
         self,
@@ -60,15 +62,36 @@ class Caching:
         tenant_of: Callable[[Call], str] | None = None,
         **settings: Any,  # CacheConfig checks them
     ) -> None:
-        self._owns_cache = cache is None
-        self.cache = shared_or_new(cache, settings)
+        self._check_inner(transport)
+        naming_tenants(tenant_of)
         usual = Replay() if replay is None else checked(replay)
+        self._owns_cache = cache is None
+        self.cache = shared_or_new(cache, settings, type(self))
         reader = Reader(usual, self.cache.config.secret_bytes, share, tenant_of)
         self._exchange = Exchange(self.cache, reader, usual)
         self._inner = self._network() if transport is None else transport
 
     def _network(self) -> Any:
         raise NotImplementedError
+
+    def _check_inner(self, transport: Any) -> None:
+        """Refuse what cannot reach the network for this one."""
+        if transport is None:
+            return
+        ours = self.library.__name__
+        libraries = {kind.__module__.partition(".")[0] for kind in type(transport).__mro__} & _LIBRARIES
+        if not hasattr(transport, self.carries) or (libraries and ours not in libraries):
+            wanted = type(self._network()).__name__
+            raise ConfigurationError(
+                f"transport= is what reaches the network, such as {ours}.{wanted}(), not "
+                f"{type(transport).__module__.partition('.')[0]}.{type(transport).__name__}"
+            )
+
+    def _refuse_client(self, client: str, name: str) -> NoReturn:
+        raise ConfigurationError(
+            f"{type(self).__name__} is not for {client}, which takes {name}: import that one from "
+            "semcache_integrations.httpx or .httpx2, whichever library the client is of"
+        )
 
     def _check(self, request: Any) -> None:
         """Refuse a request of the other library, whose clients look the same."""
@@ -117,12 +140,22 @@ class Caching:
 
     def _refusal(self, problem: ProblemError, asked: Asked) -> Any:
         said = orjson.dumps(problem.body(anthropic=asked.dialect == "messages"))
-        headers = {"content-type": "application/json", **labels.other("error")}
+        headers = {"content-type": "application/json", **labels.other("error"), **problem.headers()}
         return self.library.Response(problem.status, headers=headers, content=said)
 
 
 class SyncCaching(Caching):
     """Carries sync requests."""
+
+    carries: ClassVar[str] = "handle_request"
+
+    async def __aenter__(self) -> NoReturn:
+        """Refuse an async client."""
+        self._refuse_client("an AsyncClient", "an AsyncSemanticCacheTransport")
+
+    async def handle_async_request(self, _request: Any) -> NoReturn:
+        """Refuse an async client."""
+        self._refuse_client("an AsyncClient", "an AsyncSemanticCacheTransport")
 
     def _network(self) -> Any:
         return self.library.HTTPTransport()
@@ -162,6 +195,16 @@ class SyncCaching(Caching):
 
 class AsyncCaching(Caching):
     """Carries async requests; the twin of `SyncCaching`."""
+
+    carries: ClassVar[str] = "handle_async_request"
+
+    def __enter__(self) -> NoReturn:
+        """Refuse a sync client."""
+        self._refuse_client("a sync Client", "a SemanticCacheTransport")
+
+    def handle_request(self, _request: Any) -> NoReturn:
+        """Refuse a sync client."""
+        self._refuse_client("a sync Client", "a SemanticCacheTransport")
 
     def _network(self) -> Any:
         return self.library.AsyncHTTPTransport()

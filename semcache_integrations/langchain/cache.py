@@ -76,7 +76,7 @@ class LangChainSemanticCache(BaseCache, Closing):
         if hit_usage not in ("original", "zero"):
             raise ConfigurationError("hit_usage is either 'original' or 'zero'")
         whose = context.tenant_name(tenant)
-        self.cache = shared_or_new(cache, settings)
+        self.cache = shared_or_new(cache, settings, type(self))
         self.answers = Answers(self.cache, whose, semantic_with_tools, hit_usage)
         self.caching_classes: dict[Hashable, type] = {}
         self._owns_cache = cache is None

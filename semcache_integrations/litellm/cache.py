@@ -83,7 +83,7 @@ class LiteLLMSemanticCache(Cache):
         self._replay = Replay() if replay is None else checked(replay)
         self._tenant = tenant_name(tenant)
         self._flights = Flights(_seconds(patience_s))
-        self.engine = shared_or_new(cache, settings)
+        self.engine = shared_or_new(cache, settings, type(self))
         self.cache = ExactTier(self.engine)
         self._owns_engine = cache is None
         self._troubles = Troubles(log)

@@ -152,6 +152,9 @@ def test_a_call_may_ask_for_a_younger_entry():
     assert lookup(entry(created_at=50.0), asked=ask(max_age_s=50.0))[1]
     assert not lookup(entry(created_at=50.0), asked=ask(max_age_s=49.0, semantic=False))[1]
     assert not lookup(None, VECTOR, [Candidate(entry(created_at=50.0), 0.99)], asked=ask(max_age_s=49.0))[1]
+    old = entry(created_at=50.0)
+    found = lookup(old, VECTOR, [Candidate(old, 1.0)], asked=ask(max_age_s=49.0))[1]
+    assert (found.reason, found.similarity) == ("expired", 1.0)
 
 
 @pytest.mark.parametrize("given", [rules(semantic=False), rules()], ids=["cache", "call"])

@@ -269,7 +269,31 @@ def test_lifespan_and_websockets_are_the_applications(cache):
     assert seen == ["lifespan", "websocket"]
 
 
-@pytest.mark.parametrize("wrong", [{"extract_query": "query"}, {"replay": "words"}, {"path": "x"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"extract_query": "query"},
+        {"replay": "words"},
+        {"path": "x"},
+        {"path_prefix": "ask"},
+        {"path_prefix": ["/ask", "b"]},
+        {"tenant_of": "x-user"},
+    ],
+)
 def test_a_setting_that_cannot_work_is_the_users_error_at_once(cache, wrong):
     with pytest.raises(ConfigurationError):
         SemanticCacheMiddleware(json, cache=cache, **wrong)
+
+
+def test_one_method_needs_no_list(serving, application):
+    client = serving(application.app, methods="post")
+    assert [status(client.post("/ask", json={"query": QUESTION})) for _ in range(2)] == ["miss", "hit"]
+
+
+@pytest.mark.parametrize("given", [{}, {"hash_only": True}])
+def test_a_misspelt_argument_of_its_own_is_told_from_a_setting_of_the_cache(cache, given):
+    ready = {} if given else {"cache": cache}
+    with pytest.raises(ConfigurationError, match="is path_prefix meant"):
+        SemanticCacheMiddleware(json, path_prefx="/ask", **ready, **given)
+    with pytest.raises(ConfigurationError, match="is similarity_threshold meant"):
+        SemanticCacheMiddleware(json, similarity_treshold=0.9, **given)

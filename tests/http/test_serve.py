@@ -116,6 +116,11 @@ def test_metrics_and_dashboard_want_the_token(serve):
     [
         (["--provider=nobody=http://x"], "openai=URL"),
         (["--provider=openai"], "openai=URL"),
+        (["--provider=openai=localhost:8000"], "http://localhost:8000"),
+        (["--provider=anthropic=ftp://localhost"], "http://localhost:8000"),
+        (["--host=name.invalid"], "--host"),
+        (["--ttl=10", "--fresh=10"], "--fresh"),
+        (["--otel"], "opentelemetry-instrument"),
         (["--upstream=a b"], "a b"),
         (["--path=/tmp/x", "--url=http://x"], "not both"),
         (["--stale-if-error=3"], "fresh"),
@@ -136,4 +141,35 @@ def test_a_port_that_is_taken_is_said_to_be(serve):
         [*COMMAND, f"--port={client.base_url.port}"], capture_output=True, text=True, check=False
     )
     assert done.returncode != 0
-    assert "address already in use" in done.stderr
+    assert "address already in use; choose another one with --port" in done.stderr
+    assert not done.stdout  # it does not say first that it is there
+
+
+def test_whichever_port_is_free_is_told():
+    started = subprocess.Popen([*COMMAND, "--port=0"], stdout=subprocess.PIPE, text=True)
+    with started:
+        shown = next(line for line in started.stdout if line.startswith("dashboard: "))
+        where = shown.split()[1].removesuffix("/admin")
+        assert not where.endswith(":0")
+        while not is_ready(client := httpx.Client(base_url=where)):
+            assert started.poll() is None
+        client.close()
+        started.terminate()
+
+
+def test_an_answer_that_is_cut_off_in_the_end_is_one_line_of_the_log(serve):
+    told = threading.Event()
+    first, *_ = events({"role": "assistant", "content": "Par"})
+    kind = {"content-type": "text/event-stream"}
+    with WireUpstream(first, told, b"data: [DONE]\n\n", headers=kind) as wire:
+        process, client = serve("--drain=1")
+        where = {"x-llm-proxy-upstream": f"{wire.origin}/v1/chat/completions"}
+        with client.stream("POST", "/v1/chat/completions", json=chat(stream=True), headers=where) as answer:
+            pieces = answer.iter_bytes()
+            assert next(pieces) == first
+            process.send_signal(signal.SIGTERM)
+            said = process.communicate(timeout=30)[0]
+        told.set()
+    assert process.returncode == 0
+    assert "graceful shutdown exceeded" in said
+    assert "Traceback" not in said

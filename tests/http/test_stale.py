@@ -60,7 +60,9 @@ def test_an_answer_is_fresh_for_so_long_and_then_asked_anew(ask, wire, clock):
     assert status(ask()) == "hit"
     clock.advance(1)
     other_answer(wire, "Lyon")
-    assert (says(ask()), says(ask()), wire.count) == ("Lyon", "Lyon", 2)
+    again = ask()
+    assert (status(again), again.headers["x-cache-reason"]) == ("miss", "expired")
+    assert (says(again), says(ask()), wire.count) == ("Lyon", "Lyon", 2)
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503])

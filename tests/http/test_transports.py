@@ -7,6 +7,7 @@ import json
 import threading
 
 import anthropic
+import httpx
 import httpx2
 import openai
 import pytest
@@ -455,7 +456,16 @@ def test_an_embedder_that_fails_is_asked_once_for_a_call_and_a_repeat_hits_all_t
 
 
 def test_a_setting_that_cannot_work_is_the_users_error_at_once(cache):
-    for arguments in ({"cache": cache, "path": "x"}, {"cache": "x"}, {"replay": "words"}, {"ttl": 3}):
+    for arguments in (
+        {"cache": cache, "path": "x"},
+        {"cache": "x"},
+        {"replay": "words"},
+        {"ttl": 3},
+        {"tenant_of": "x-user"},
+        {"transport": httpx2.AsyncHTTPTransport()},
+        {"transport": httpx2.Client()},
+        {"transport": httpx.HTTPTransport()},
+    ):
         with pytest.raises(ConfigurationError):
             SemanticCacheTransport(**arguments)
 
@@ -468,6 +478,49 @@ def test_a_client_of_the_other_library_is_told_which_transport_is_its_own(cache,
         pytest.raises(ConfigurationError, match=r"from semcache_integrations\.httpx2"),
     ):
         mistaken.post(f"{provider.url}/chat/completions", json=chat())
+
+
+def test_a_transport_of_ones_own_goes_inside(cache, provider):
+    class Counting(httpx2.HTTPTransport):
+        count = 0
+
+        def handle_request(self, request):
+            self.count += 1
+            return super().handle_request(request)
+
+    counting = Counting()
+    with httpx2.Client(transport=SemanticCacheTransport(cache, transport=counting)) as client:
+        for _ in range(2):
+            client.post(f"{provider.url}/chat/completions", json=chat())
+    assert counting.count == 1
+
+
+async def test_a_client_of_the_other_colour_is_told_which_transport_is_its_own(cache, provider):
+    url = f"{provider.url}/chat/completions"
+    for_async, for_sync = "takes an AsyncSemanticCacheTransport", "takes a SemanticCacheTransport"
+    with pytest.raises(ConfigurationError, match=for_async):
+        await httpx2.AsyncClient(transport=SemanticCacheTransport(cache)).post(url, json=chat())
+    with pytest.raises(ConfigurationError, match=for_async):
+        await httpx2.AsyncClient(transport=SemanticCacheTransport(cache)).__aenter__()
+    with pytest.raises(ConfigurationError, match=for_sync):
+        httpx2.Client(transport=AsyncSemanticCacheTransport(cache)).post(url, json=chat())
+    with pytest.raises(ConfigurationError, match=for_sync):
+        httpx2.Client(transport=AsyncSemanticCacheTransport(cache)).__enter__()
+
+
+def test_an_sdk_does_not_ask_again_what_only_the_cache_may_answer(cache, provider):
+    from openai import APIStatusError, OpenAI
+
+    asked = []
+    network = httpx2.Client(transport=SemanticCacheTransport(cache), event_hooks={"request": [asked.append]})
+    with (
+        OpenAI(base_url=provider.url, api_key="sk", http_client=network, max_retries=2) as client,
+        pytest.raises(APIStatusError, match="only-if-cached"),
+    ):
+        client.responses.create(
+            model="m", input="never asked", extra_headers={"cache-control": "only-if-cached"}
+        )
+    assert (len(asked), provider.count) == (1, 0)
 
 
 def test_closing_the_client_leaves_a_cache_open_that_was_given(cache):
