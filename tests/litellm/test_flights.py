@@ -179,7 +179,7 @@ async def test_who_waited_for_a_call_that_fails_goes_upstream(patient, chat, pro
     with pytest.raises(litellm.InternalServerError):
         await first
     assert len({said(answer) for answer in await asyncio.gather(*others)}) == 1
-    assert provider.count == 4
+    assert 2 <= provider.count <= 4  # who comes to wait when it has failed may find what another one has kept
 
 
 async def test_who_waited_for_a_call_that_is_cancelled_goes_upstream(patient, chat, open_provider):
