@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any  # Any: settings, which CacheConfig checks
 
@@ -21,6 +21,7 @@ from semcache_integrations.core.errors import ConfigurationError
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from semcache_integrations.http.happenings import Watcher
     from semcache_integrations.http.proxy import ProxySettings
     from semcache_integrations.observability.otel import Spans
 
@@ -94,6 +95,7 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option(
     "--total-timeout", type=SECONDS, default=1800, show_default=True, help="Seconds for a whole answer."
 )
+@click.option("--access-log", is_flag=True, help="Log a line for each request, without its question.")
 @click.option(
     "--otel", is_flag=True, help="Record OpenTelemetry spans: opentelemetry-instrument semcache serve --otel"
 )
@@ -122,18 +124,23 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 def serve(host: str, port: int, log_level: str, drain: float, **options: Any) -> None:  # Any: click's
     """Serve the cache as an HTTP proxy: point any SDK's base_url at it."""
     settings = _settings(options)
+    from semcache_integrations.http import access_log
+
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     sockets = _bound(host, port)
     # When it has finished, uvicorn raises the signal again that ended it: the cache must be closed before we go.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
-    with _proxy(settings, _cache_settings(options), traced=options["otel"]) as app:
+    watchers = [access_log.write] if options["access_log"] else []
+    with _proxy(settings, _cache_settings(options), watchers, traced=options["otel"]) as app:
         _greet(host, sockets[0].getsockname()[1], settings)
         _listen(app, sockets, log_level=log_level, drain_s=drain)
 
 
 @contextmanager
-def _proxy(settings: ProxySettings, cache_settings: dict[str, Any], *, traced: bool) -> Iterator[Starlette]:
+def _proxy(
+    settings: ProxySettings, cache_settings: dict[str, Any], watchers: Sequence[Watcher], *, traced: bool
+) -> Iterator[Starlette]:
     """Make the application, and close its cache in the end."""
     from semcache_integrations import SemanticCache
     from semcache_integrations.asgi import create_proxy_app
@@ -143,8 +150,8 @@ def _proxy(settings: ProxySettings, cache_settings: dict[str, Any], *, traced: b
     hooks = [metrics.event, spans.event] if spans else [metrics.event]
     with SemanticCache(**cache_settings, hooks=hooks) as cache:
         metrics.watch(cache)
-        watchers = [spans.happening] if spans else []
-        yield create_proxy_app(cache, settings, metrics=metrics, watchers=watchers)
+        told = [*watchers, spans.happening] if spans else watchers
+        yield create_proxy_app(cache, settings, metrics=metrics, watchers=told)
 
 
 def _bound(host: str, port: int) -> list[socket.socket]:

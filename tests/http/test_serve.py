@@ -103,6 +103,24 @@ def test_where_it_says_that_its_dashboard_is_the_dashboard_may_be_seen(serve):
     assert f"http://localhost:{client.base_url.port}/admin" in process.communicate(timeout=30)[0]
 
 
+def test_each_request_is_a_line_of_the_log_without_its_question(serve):
+    process, client = serve("--access-log")
+    for _ in range(2):
+        client.post("/v1/chat/completions", json=chat(model="m\nforged"))
+    client.get("/v1/models")
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=30)[0]
+    lines = [line for line in said.splitlines() if "semcache_integrations.access" in line]
+    told = [line.partition("access: ")[2] for line in lines]
+    assert [line.split()[:4] for line in told] == [
+        ["POST", "/v1/chat/completions", "200", "miss"],
+        ["POST", "/v1/chat/completions", "200", "hit"],
+        ["GET", "/v1/models", "200", "bypass"],
+    ]
+    assert told[1].endswith("m?forged")
+    assert QUESTION not in said
+
+
 def test_metrics_and_dashboard_want_the_token(serve):
     _, client = serve(SEMCACHE_ADMIN_TOKEN="a token that nobody guesses")
     for path in ("/metrics", "/admin/data"):
