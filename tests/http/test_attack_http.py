@@ -391,6 +391,23 @@ def test_equal_calls_of_two_keys_at_once_never_share_a_refusal(client, kept):
         assert {answer.status_code for answer in told} == {401}
 
 
+def test_equal_calls_of_two_keys_share_no_refusal_where_they_share_their_entries(wire):
+    """As above, where both are one tenant: what is everybody's is an answer, and nobody's refusal."""
+    arrived = threading.Event()
+    wire.pieces, wire.status = (arrived, b'{"error": {"message": "bad key 1"}}'), 401
+    with (
+        SemanticCache(embedder=HashingEmbedder()) as cache,
+        _serving(cache, share=True) as serving,
+        httpx.Client(base_url=serving.origin, timeout=30) as client,
+    ):
+
+        def ask(key):
+            return client.post(CHAT, json=chat(), headers=to(wire, authorization=f"Bearer {key}"))
+
+        all_at_once(cache, ask, ("1", "2", "3"), arrived)
+    assert sorted(seen[2]["authorization"] for seen in wire.seen) == [f"Bearer {key}" for key in "123"]
+
+
 def test_one_tenants_rate_limit_does_not_shut_out_another_one(kept):
     with (
         WireUpstream(b'{"error": "slow down"}', status=429, headers={"retry-after": "200"}) as wire,

@@ -13,11 +13,11 @@ import pytest
 from doubles.http_questions import OTHER, QUESTION, REWORDED, WHOLE, all_at_once, chat, events, status
 from doubles.http_wire import WireUpstream
 
-from semcache_integrations import SemanticCache
+from semcache_integrations import SemanticCache, scope
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.httpx2 import AsyncSemanticCacheTransport, SemanticCacheTransport
-from semcache_integrations.testing import HashingEmbedder
+from semcache_integrations.testing import HashingEmbedder, MemoryStore
 
 # -- the SDKs ------------------------------------------------------------------------------------------
 
@@ -433,6 +433,55 @@ def test_equal_calls_of_threads_share_one_call_upstream(client, cache):
         assert [answer.json() for answer in told] == [WHOLE] * 8
         assert sorted(map(status, told)) == ["hit"] * 7 + ["miss"]
         assert wire.count == 1
+
+
+def test_a_call_that_an_equal_one_has_overtaken_gets_its_answer_as_a_hit(provider):
+    class Overtaken(MemoryStore):
+        meanwhile = None
+
+        def search(self, namespace, vector, limit):
+            found, meanwhile = super().search(namespace, vector, limit), self.meanwhile
+            self.meanwhile = None
+            if meanwhile is not None:
+                meanwhile()
+            return found
+
+    store = Overtaken()
+    with (
+        SemanticCache(embedder=HashingEmbedder(), store=store) as cache,
+        httpx2.Client(transport=SemanticCacheTransport(cache), base_url=provider.url) as client,
+    ):
+        overtaking = []
+        store.meanwhile = lambda: overtaking.append(client.post("/chat/completions", json=chat()))
+        answer = client.post("/chat/completions", json=chat())
+    assert [status(overtaking[0]), status(answer)] == ["miss", "hit"]
+    assert answer.headers["x-cache-tier"] == "hash"
+    assert answer.json() == overtaking[0].json()
+    assert provider.count == 1
+
+
+def test_an_answer_that_is_read_outside_of_its_scope_belongs_to_it(client, provider):
+    url = f"{provider.url}/chat/completions"
+    with scope(tenant="a"):
+        response = client.send(client.build_request("POST", url, json=chat()), stream=True)
+    response.read()
+    with scope(tenant="b"):
+        assert status(client.post(url, json=chat())) == "miss"
+    with scope(tenant="a"):
+        assert status(client.post(url, json=chat())) == "hit"
+    assert provider.count == 2
+
+
+async def test_an_answer_that_is_read_outside_of_its_scope_belongs_to_it_in_tasks_too(aclient, provider):
+    url = f"{provider.url}/chat/completions"
+    with scope(tenant="a"):
+        response = await aclient.send(aclient.build_request("POST", url, json=chat()), stream=True)
+    await response.aread()
+    with scope(tenant="b"):
+        assert status(await aclient.post(url, json=chat())) == "miss"
+    with scope(tenant="a"):
+        assert status(await aclient.post(url, json=chat())) == "hit"
+    assert provider.count == 2
 
 
 def test_an_embedder_that_fails_is_asked_once_for_a_call_and_a_repeat_hits_all_the_same(provider):
