@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
 import httpx2
@@ -433,6 +434,36 @@ def test_equal_calls_of_threads_share_one_call_upstream(client, cache):
         assert [answer.json() for answer in told] == [WHOLE] * 8
         assert sorted(map(status, told)) == ["hit"] * 7 + ["miss"]
         assert wire.count == 1
+
+
+USAGE = {"stream": True, "stream_options": {"include_usage": True}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (({}, {}), ({"stream": True}, {})),
+        (({"stream": True}, {}), (USAGE, {})),
+        (({}, {}), ({}, {"cache-control": "no-store"})),
+        (({}, {}), ({}, {"x-semcache-ttl": "60"})),
+    ],
+)
+def test_calls_that_want_another_answer_or_treat_it_otherwise_share_none(client, cache, one, other):
+    arrived = threading.Event()
+    with WireUpstream(arrived, json.dumps(WHOLE).encode()) as wire:
+        url = f"{wire.origin}/v1/chat/completions"
+
+        def ask(wanted):
+            more, headers = wanted
+            return client.post(url, json=chat(**more), headers=headers, timeout=30)
+
+        with ThreadPoolExecutor(2) as threads:
+            told = [threads.submit(ask, wanted) for wanted in (one, other)]
+            while cache.stats().lookups < 2:
+                pass
+            arrived.set()
+            assert [status(answer.result()) for answer in told] == ["miss", "miss"]
+        assert wire.count == 2
 
 
 def test_a_call_that_an_equal_one_has_overtaken_gets_its_answer_as_a_hit(provider):
