@@ -237,6 +237,12 @@ def test_a_chat_whose_tokens_nobody_counted_is_only_for_who_does_not_ask_for_the
         assert (present(payload, asked(**wanted), Replay()) is not None) is served
 
 
+@pytest.mark.parametrize("usage", [False, True])
+def test_a_stream_tells_its_tokens_to_who_asks_for_them(usage):
+    served = present(pack("chat", JSON, PLAIN), asked(stream=True, usage=usage), Replay())
+    assert (b'"total_tokens"' in b"".join(served.body)) is usage
+
+
 def test_the_tokens_of_all_three_apis_are_read():
     assert tokens(pack("chat", JSON, PLAIN)) == (1, 1)
     message = {

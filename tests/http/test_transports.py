@@ -466,6 +466,18 @@ def test_calls_that_want_another_answer_or_treat_it_otherwise_share_none(client,
         assert wire.count == 2
 
 
+def test_who_wants_it_fresh_waits_for_nobody_else_who_does(client):
+    arrived = threading.Event()
+    with WireUpstream(arrived, json.dumps(WHOLE).encode()) as wire, ThreadPoolExecutor(2) as threads:
+        url, wish = f"{wire.origin}/v1/chat/completions", {"cache-control": "no-cache"}
+        told = [threads.submit(client.post, url, json=chat(), headers=wish, timeout=30) for _ in range(2)]
+        while wire.count < 2 and not all(answer.done() for answer in told):
+            pass
+        arrived.set()
+        assert [status(answer.result()) for answer in told] == ["miss", "miss"]
+        assert wire.count == 2
+
+
 def test_a_call_that_an_equal_one_has_overtaken_gets_its_answer_as_a_hit(provider):
     class Overtaken(MemoryStore):
         meanwhile = None
