@@ -503,10 +503,12 @@ def test_a_call_that_an_equal_one_has_overtaken_gets_its_answer_as_a_hit(provide
     assert provider.count == 1
 
 
-def test_an_answer_that_is_read_outside_of_its_scope_belongs_to_it(client, provider):
+@pytest.mark.parametrize("wish", [{}, {"cache-control": "no-cache"}])
+def test_an_answer_that_is_read_outside_of_its_scope_belongs_to_it(client, provider, wish):
     url = f"{provider.url}/chat/completions"
     with scope(tenant="a"):
-        response = client.send(client.build_request("POST", url, json=chat()), stream=True)
+        request = client.build_request("POST", url, json=chat(), headers=wish)
+        response = client.send(request, stream=True)
     response.read()
     with scope(tenant="b"):
         assert status(client.post(url, json=chat())) == "miss"
@@ -515,10 +517,14 @@ def test_an_answer_that_is_read_outside_of_its_scope_belongs_to_it(client, provi
     assert provider.count == 2
 
 
-async def test_an_answer_that_is_read_outside_of_its_scope_belongs_to_it_in_tasks_too(aclient, provider):
+@pytest.mark.parametrize("wish", [{}, {"cache-control": "no-cache"}])
+async def test_an_answer_that_is_read_outside_of_its_scope_belongs_to_it_in_tasks_too(
+    aclient, provider, wish
+):
     url = f"{provider.url}/chat/completions"
     with scope(tenant="a"):
-        response = await aclient.send(aclient.build_request("POST", url, json=chat()), stream=True)
+        request = aclient.build_request("POST", url, json=chat(), headers=wish)
+        response = await aclient.send(request, stream=True)
     await response.aread()
     with scope(tenant="b"):
         assert status(await aclient.post(url, json=chat())) == "miss"
