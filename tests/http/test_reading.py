@@ -195,6 +195,8 @@ def test_no_credential_can_be_read_from_a_key_and_a_secret_changes_it():
         call(chat(), dialect="generic"),
         call(chat(), method="GET"),
         Call("POST", URL, ((b"content-type", b"text/plain"),), json.dumps(chat()).encode(), "chat"),
+        Call("POST", URL, ((b"content-type", b"application/json-seq"),), json.dumps(chat()).encode(), "chat"),
+        Call("POST", URL, ((b"content-type", b"application/jsonl"),), json.dumps(chat()).encode(), "chat"),
         call(chat(), (b"content-encoding", b"gzip")),
         call({"model": "m", "input": "x", "background": True}, dialect="responses"),
         call({"model": "m", "input": "x", "conversation": "c"}, dialect="responses"),
@@ -202,6 +204,11 @@ def test_no_credential_can_be_read_from_a_key_and_a_secret_changes_it():
 )
 def test_what_is_no_question_is_left_alone(asked):
     assert READER(asked) is None
+
+
+@pytest.mark.parametrize("kind", [b"application/vnd.api+json", b"Application/JSON; charset=UTF-8"])
+def test_json_is_json_whatever_else_its_type_says(kind):
+    assert READER(Call("POST", URL, ((b"content-type", kind),), json.dumps(chat()).encode(), "chat"))
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff\xfe{}", b"[" * 99_999, b"1" * 9_999])

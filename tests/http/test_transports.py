@@ -6,6 +6,7 @@ import gzip
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import anthropic
 import httpx2
@@ -531,6 +532,23 @@ async def test_an_answer_that_is_read_outside_of_its_scope_belongs_to_it_in_task
     with scope(tenant="a"):
         assert status(await aclient.post(url, json=chat())) == "hit"
     assert provider.count == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_entry_that_is_no_answer_is_a_miss_and_breaks_no_call(provider, stream):
+    class Lies(MemoryStore):
+        def put(self, entry, vector):
+            super().put(replace(entry, payload='{"v": 1, "body": {"choices": 7, "usage": 7}}'), vector)
+
+    store = Lies()
+    for _ in range(2):
+        with (
+            SemanticCache(embedder=HashingEmbedder(), store=store) as cache,
+            httpx2.Client(transport=SemanticCacheTransport(cache), base_url=provider.url) as client,
+        ):
+            answer = client.post("/chat/completions", json=chat(stream=stream))
+            assert (answer.status_code, status(answer)) == (200, "miss")
+    assert answer.headers["x-cache-reason"] == "unusable"
 
 
 def test_an_embedder_that_fails_is_asked_once_for_a_call_and_a_repeat_hits_all_the_same(provider):
