@@ -307,6 +307,29 @@ def test_a_path_rewords_nothing_but_what_a_user_asked_last(path, text, semantic)
     assert (request.text, request.controls.semantic) == (text, semantic)
 
 
+@pytest.mark.parametrize(
+    ("asked", "semantic"),
+    [
+        (QUESTION, True),
+        (f"{QUESTION}\nAnswer in one word.", False),
+        ([{"type": "text", "text": QUESTION}], True),
+        ([{"type": "image_url", "image_url": {"url": "u"}}, {"type": "text", "text": QUESTION}], False),
+    ],
+)
+def test_a_path_rewords_one_line_that_came_alone(asked, semantic):
+    request = READER(call({"q": asked}, dialect="generic", prompt="$.q")).request
+    assert (request.text.startswith(QUESTION), request.controls.semantic) == (True, semantic)
+
+
+def test_the_same_text_in_another_place_of_the_same_path_is_another_question():
+    def of(*texts):
+        body = {"of": [{"text": text} for text in texts]}
+        return call(body, dialect="generic", prompt="$.of[?@.text != ''].text")
+
+    assert READER(of("x", "")).request.text == READER(of("", "x")).request.text == "x"
+    assert not same(of("x", ""), of("", "x"))
+
+
 def test_two_calls_that_differ_outside_the_path_are_two():
     def of(**more):
         return call({"q": QUESTION, **more}, dialect="generic", prompt="$.q")
