@@ -115,18 +115,23 @@ async def test_a_body_that_comes_in_pieces_is_sent_again_whole():
     assert [request.split(b"\r\n\r\n")[1] for request in wire.requests] == [b"one two"] * 2
 
 
-async def test_a_body_that_is_sent_as_it_comes_is_sent_once():
+async def test_a_body_that_is_sent_as_it_comes_is_sent_once_and_read_when_somebody_is_there():
+    names, asked = Names(a=[["127.0.0.1"]]), []
+
     async def body():
+        asked.extend(names.asked)
         yield b"one "
         yield b"two"
 
     again = b"HTTP/1.1 503 x\r\ncontent-length: 0\r\n\r\n"
+    retries = Retries(answers=1, first_s=0.001)
     async with (
         listening(says(again, OK)) as wire,
-        upstreams(retries=Retries(answers=1, first_s=0.001)) as transport,
+        upstreams("a.test", resolver=names, retries=retries) as transport,
     ):
         said = {"content": body(), "headers": {"content-length": "7"}, "extensions": {ONCE: True}}
-        assert (await ask(transport, f"http://127.0.0.1:{wire.port}", **said)).status_code == 503
+        assert (await ask(transport, f"http://a.test:{wire.port}", **said)).status_code == 503
+    assert asked == ["a.test"]
     assert [request.split(b"\r\n\r\n")[1] for request in wire.requests] == [b"one two"]
 
 

@@ -185,6 +185,69 @@ def test_no_credential_can_be_read_from_a_key_and_a_secret_changes_it():
     assert keyed_url(asked.url) == f"{URL}?v=1"
 
 
+SECRET = "sk-very-secret"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "apikey",
+        "api-key",
+        "x-api-key",
+        "x-goog-api-key",
+        "ocp-apim-subscription-key",
+        "x-functions-key",
+        "x-auth-token",
+        "x-csrf-token",
+        "x-amz-security-token",
+        "x-ms-token-aad-id-token",
+        "x-amzn-oidc-data",
+        "x-amzn-mtls-clientcert",
+        "cf-access-jwt-assertion",
+    ],
+)
+def test_a_header_with_a_credential_says_who_asks_and_is_in_no_key(name):
+    asked = call(BASE, (name.encode(), SECRET.encode()))
+    assert SECRET not in repr(READER(asked).request)
+    assert credential_of(asked) != credential_of(call(BASE, (name.encode(), b"another")))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "key",
+        "Key",
+        "api_key",
+        "api-key",
+        "apikey",
+        "token",
+        "access_token",
+        "sig",
+        "signature",
+        "subscription-key",
+        "x-amz-signature",
+        "X-Goog-Signature",
+    ],
+)
+def test_a_parameter_with_a_credential_says_who_asks_and_is_in_no_key(name):
+    asked = call(BASE, url=f"{URL}?v=1&{name}={SECRET}")
+    assert SECRET not in repr(READER(asked).request)
+    assert credential_of(asked) != credential_of(call(BASE, url=f"{URL}?v=1&{name}=another"))
+
+
+def test_a_load_balancers_cookie_hides_no_other_one():
+    def of(cookies):
+        return credential_of(call(BASE, (b"cookie", cookies)))
+
+    assert of(b"__cf_bm=1; AWSALB=2") == ""
+    assert of(b"__cf_bm=1; session=a") == of(b"__cf_bm=2; session=a")
+    assert len({"", of(b"session=a; __cf_bm=1"), of(b"session=b; __cf_bm=1"), of(b"my__cf_bm=1")}) == 4
+    assert of(b"awsalbum=1") != ""
+
+
 # -- what is not cached, and what is wrong -------------------------------------------------------------
 
 
