@@ -486,6 +486,21 @@ def test_nobody_keeps_an_answer_for_longer_than_the_operator(wire):
             assert status(answer) == told
 
 
+def test_a_secret_keys_the_names_of_the_tenants(wire):
+    tenants = set()
+    for secret in ("one", "two"):
+        store = MemoryStore()
+        with (
+            SemanticCache(embedder=HashingEmbedder(), store=store, secret=secret) as cache,
+            _serving(cache) as serving,
+            httpx.Client(base_url=serving.origin, timeout=30) as client,
+        ):
+            said = to(wire, authorization="Bearer 1")
+            told = [client.post(CHAT, json=chat(), headers=said) for _ in range(2)]
+            tenants.add(store.find(told[1].headers["x-cache-entry"]).namespace.tenant)
+    assert len(tenants) == 2
+
+
 # -- a cache that is ill -------------------------------------------------------------------------------
 
 
