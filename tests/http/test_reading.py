@@ -329,6 +329,11 @@ def test_https_own_wishes_are_read_as_http_has_it(name, value, looks, age):
     assert (asked.wishes.looks, asked.request.controls.max_age_s) == (looks, age)
 
 
+def test_an_old_header_takes_nothing_back_of_what_the_new_one_says():
+    asked = READER(call(chat(), (b"pragma", b"no-cache"), (b"cache-control", b"no-store")))
+    assert (asked.wishes.looks, asked.wishes.keeps) == (True, False)
+
+
 def test_a_ttl_is_no_longer_than_the_operators():
     def of(seconds, longest):
         asked = Reader(longest_ttl_s=longest)(call(chat(), (b"x-semcache-ttl", seconds)))
