@@ -437,14 +437,11 @@ def test_equal_calls_of_threads_share_one_call_upstream(client, cache):
         assert wire.count == 1
 
 
-USAGE = {"stream": True, "stream_options": {"include_usage": True}}
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [
         (({}, {}), ({"stream": True}, {})),
-        (({"stream": True}, {}), (USAGE, {})),
+        (({"stream": True}, {}), ({"stream": True, **USAGE}, {})),
         (({}, {}), ({}, {"cache-control": "no-store"})),
         (({}, {}), ({}, {"x-semcache-ttl": "60"})),
     ],
