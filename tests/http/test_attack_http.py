@@ -15,7 +15,7 @@ from doubles.http_wire import WireUpstream
 
 from semcache_integrations import SemanticCache
 from semcache_integrations.http.proxy import ProxySettings, create_proxy_app
-from semcache_integrations.testing import FaultyStore, HashingEmbedder, MemoryStore
+from semcache_integrations.testing import FakeClock, FaultyStore, HashingEmbedder, MemoryStore
 from semcache_integrations.testing.serving import Serving
 
 CHAT = "/v1/chat/completions"
@@ -40,8 +40,8 @@ def proxy(kept):
 
 
 @contextlib.contextmanager
-def _serving(cache, **settings):
-    app = create_proxy_app(cache, ProxySettings(hosts=("127.0.0.1",), **settings))
+def _serving(cache, hosts=("127.0.0.1",), **settings):
+    app = create_proxy_app(cache, ProxySettings(hosts=hosts, **settings))
     serving = Serving(app, name="proxy", lifespan="on")
     serving.start()
     yield serving
@@ -391,6 +391,23 @@ def test_equal_calls_of_two_keys_at_once_never_share_a_refusal(client, kept):
         assert {answer.status_code for answer in told} == {401}
 
 
+def test_equal_calls_of_two_keys_share_no_refusal_where_they_share_their_entries(wire):
+    """As above, where both are one tenant: what is everybody's is an answer, and nobody's refusal."""
+    arrived = threading.Event()
+    wire.pieces, wire.status = (arrived, b'{"error": {"message": "bad key 1"}}'), 401
+    with (
+        SemanticCache(embedder=HashingEmbedder()) as cache,
+        _serving(cache, share=True) as serving,
+        httpx.Client(base_url=serving.origin, timeout=30) as client,
+    ):
+
+        def ask(key):
+            return client.post(CHAT, json=chat(), headers=to(wire, authorization=f"Bearer {key}"))
+
+        all_at_once(cache, ask, ("1", "2", "3"), arrived)
+    assert sorted(seen[2]["authorization"] for seen in wire.seen) == [f"Bearer {key}" for key in "123"]
+
+
 def test_one_tenants_rate_limit_does_not_shut_out_another_one(kept):
     with (
         WireUpstream(b'{"error": "slow down"}', status=429, headers={"retry-after": "200"}) as wire,
@@ -443,6 +460,45 @@ def test_a_client_that_leaves_a_stream_leaves_nothing_behind(client):
         hold.set()
         again = client.post(CHAT, json=chat(stream=True), headers=to(wire))
         assert again.content == b"".join(piece for piece in pieces if piece is not hold)
+
+
+def test_what_may_no_longer_be_asked_is_no_longer_served(wire):
+    with SemanticCache(embedder=HashingEmbedder()) as cache:
+        for hosts, code, told in ((("127.0.0.1",), 200, "miss"), (("localhost",), 403, "error")):
+            with (
+                _serving(cache, hosts) as serving,
+                httpx.Client(base_url=serving.origin, timeout=30) as client,
+            ):
+                answer = client.post(CHAT, json=chat(), headers=to(wire))
+                assert (answer.status_code, status(answer)) == (code, told)
+
+
+def test_nobody_keeps_an_answer_for_longer_than_the_operator(wire):
+    clock = FakeClock()
+    with (
+        SemanticCache(embedder=HashingEmbedder(), clock=clock, ttl_s=60) as cache,
+        _serving(cache) as serving,
+        httpx.Client(base_url=serving.origin, timeout=30) as client,
+    ):
+        for passed, told in ((0, "miss"), (59, "hit"), (2, "miss")):
+            clock.advance(passed)
+            answer = client.post(CHAT, json=chat(), headers=to(wire, **{"x-semcache-ttl": "9999"}))
+            assert status(answer) == told
+
+
+def test_a_secret_keys_the_names_of_the_tenants(wire):
+    tenants = set()
+    for secret in ("one", "two"):
+        store = MemoryStore()
+        with (
+            SemanticCache(embedder=HashingEmbedder(), store=store, secret=secret) as cache,
+            _serving(cache) as serving,
+            httpx.Client(base_url=serving.origin, timeout=30) as client,
+        ):
+            said = to(wire, authorization="Bearer 1")
+            told = [client.post(CHAT, json=chat(), headers=said) for _ in range(2)]
+            tenants.add(store.find(told[1].headers["x-cache-entry"]).namespace.tenant)
+    assert len(tenants) == 2
 
 
 # -- a cache that is ill -------------------------------------------------------------------------------

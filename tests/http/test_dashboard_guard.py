@@ -18,6 +18,7 @@ from doubles.http_questions import QUESTION
 
 from semcache_integrations.http.dashboard import Guard
 from semcache_integrations.http.dashboard.guard import COOKIE, SESSION_S
+from semcache_integrations.http.proxy import ProxySettings, create_proxy_app
 from semcache_integrations.testing import FakeClock
 
 
@@ -230,3 +231,20 @@ def test_a_session_ends_and_cannot_be_made_without_the_token():
     assert not any(guard._is_session(one) for one in forged)
     clock.advance(SESSION_S + 1)
     assert not guard._is_session(session)
+
+
+@pytest.mark.parametrize(
+    ("token", "peer", "said", "code"),
+    [
+        ("", "127.0.0.1", "", 404),  # it may be seen, and nobody counts
+        ("", "10.0.0.7", "", 403),
+        (TOKEN, "127.0.0.1", "", 403),
+        (TOKEN, "127.0.0.1", "Bearer wrong", 403),
+        (TOKEN, "10.0.0.7", f"Bearer {TOKEN}", 404),
+    ],
+)
+async def test_the_metrics_are_for_whom_the_dashboard_is_for(cache, token, peer, said, code):
+    app = create_proxy_app(cache, ProxySettings(admin_token=token))
+    async with caller(app, peer=peer) as client:
+        answer = await client.get("/metrics", headers={"authorization": said.encode()} if said else {})
+        assert answer.status_code == code

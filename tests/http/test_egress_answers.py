@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 
+import httpcore
 import httpx
 import pytest
 from doubles.asking import CHAT, Names, ask, nobody, problem, upstreams
 from doubles.wire_server import OK, Wire, listening, says, says_and
 
 from semcache_integrations.core.errors import ConfigurationError
-from semcache_integrations.http.egress import Timeouts
+from semcache_integrations.http.egress import ONCE, Timeouts
+from semcache_integrations.http.pools import BUSY, Pools
 from semcache_integrations.http.resending import Retries
 from semcache_integrations.http.upstream_breaker import Rests, UpstreamBreaker
 from semcache_integrations.testing import FakeClock
@@ -111,6 +113,66 @@ async def test_a_body_that_comes_in_pieces_is_sent_again_whole():
     ):
         await ask(transport, f"http://127.0.0.1:{wire.port}", content=body(), headers={"content-length": "7"})
     assert [request.split(b"\r\n\r\n")[1] for request in wire.requests] == [b"one two"] * 2
+
+
+async def test_a_body_that_is_sent_as_it_comes_is_sent_once_and_read_when_somebody_is_there():
+    names, asked = Names(a=[["127.0.0.1"]]), []
+
+    async def body():
+        asked.extend(names.asked)
+        yield b"one "
+        yield b"two"
+
+    again = b"HTTP/1.1 503 x\r\ncontent-length: 0\r\n\r\n"
+    retries = Retries(answers=1, first_s=0.001)
+    async with (
+        listening(says(again, OK)) as wire,
+        upstreams("a.test", resolver=names, retries=retries) as transport,
+    ):
+        said = {"content": body(), "headers": {"content-length": "7"}, "extensions": {ONCE: True}}
+        assert (await ask(transport, f"http://a.test:{wire.port}", **said)).status_code == 503
+    assert asked == ["a.test"]
+    assert [request.split(b"\r\n\r\n")[1] for request in wire.requests] == [b"one two"]
+
+
+class Made(list):
+    """Makes pools, and keeps them."""
+
+    def __call__(self, size: int) -> httpcore.AsyncConnectionPool:
+        self.append(httpcore.AsyncConnectionPool(max_connections=size))
+        return self[-1]
+
+
+def test_a_pool_is_made_when_the_others_are_busy_and_no_more_than_there_may_be():
+    made = Made()
+    pools = Pools(made, 2 * BUSY)
+    places = [pools.place() for _ in range(BUSY)]
+    assert len(made) == 1
+    places += [pools.place() for _ in range(BUSY + 1)]
+    assert len(made) == 2
+
+
+async def test_a_place_is_left_once_however_often_it_is_left_and_by_who_fails():
+    made = Made()
+    pools = Pools(made, 2 * BUSY)
+    first, *_others = [pools.place() for _ in range(BUSY)]
+    with pytest.raises(httpcore.ConnectError):
+        await first.send(httpcore.Request("GET", f"http://127.0.0.1:{nobody()}"))
+    second = pools.place()  # where the first one was
+    assert len(made) == 1
+    first.leave()
+    third = pools.place()
+    assert len(made) == 2
+    for place in (second, third):
+        place.leave()
+    await pools.aclose()
+
+
+async def test_a_connection_is_used_again_however_many_answers_have_been_read():
+    async with listening(says(OK)) as wire, upstreams() as transport:
+        for _ in range(BUSY + 1):
+            await ask(transport, f"http://127.0.0.1:{wire.port}")
+    assert (len(wire.requests), wire.connections) == (BUSY + 1, 1)
 
 
 async def test_an_upstream_that_fails_again_and_again_is_left_alone(provider):

@@ -156,6 +156,11 @@ def test_two_integers_that_one_double_holds_are_two():
         ((b"openai-organization", b"a"), (b"openai-organization", b"b")),
         ((b"anthropic-beta", b"a"), (b"anthropic-beta", b"b")),
         ((b"x-max-tokens", b"1"), (b"x-max-tokens", b"2")),
+        ((b"tenant", b"a"), (b"tenant", b"b")),  # no header is known by its beginning
+        ((b"age-group", b"a"), (b"age-group", b"b")),
+        ((b"host-language", b"a"), (b"host-language", b"b")),
+        ((b"cf-ipcountry", b"a"), (b"cf-ipcountry", b"b")),
+        ((b"x-forwarded-user", b"a"), (b"x-forwarded-user", b"b")),
         ((b"x-semcache-namespace", b"a"), (b"x-semcache-namespace", b"b")),
     ],
 )
@@ -185,6 +190,69 @@ def test_no_credential_can_be_read_from_a_key_and_a_secret_changes_it():
     assert keyed_url(asked.url) == f"{URL}?v=1"
 
 
+SECRET = "sk-very-secret"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "apikey",
+        "api-key",
+        "x-api-key",
+        "x-goog-api-key",
+        "ocp-apim-subscription-key",
+        "x-functions-key",
+        "x-auth-token",
+        "x-csrf-token",
+        "x-amz-security-token",
+        "x-ms-token-aad-id-token",
+        "x-amzn-oidc-data",
+        "x-amzn-mtls-clientcert",
+        "cf-access-jwt-assertion",
+    ],
+)
+def test_a_header_with_a_credential_says_who_asks_and_is_in_no_key(name):
+    asked = call(BASE, (name.encode(), SECRET.encode()))
+    assert SECRET not in repr(READER(asked).request)
+    assert credential_of(asked) != credential_of(call(BASE, (name.encode(), b"another")))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "key",
+        "Key",
+        "api_key",
+        "api-key",
+        "apikey",
+        "token",
+        "access_token",
+        "sig",
+        "signature",
+        "subscription-key",
+        "x-amz-signature",
+        "X-Goog-Signature",
+    ],
+)
+def test_a_parameter_with_a_credential_says_who_asks_and_is_in_no_key(name):
+    asked = call(BASE, url=f"{URL}?v=1&{name}={SECRET}")
+    assert SECRET not in repr(READER(asked).request)
+    assert credential_of(asked) != credential_of(call(BASE, url=f"{URL}?v=1&{name}=another"))
+
+
+def test_a_load_balancers_cookie_hides_no_other_one():
+    def of(cookies):
+        return credential_of(call(BASE, (b"cookie", cookies)))
+
+    assert of(b"__cf_bm=1; AWSALB=2") == ""
+    assert of(b"__cf_bm=1; session=a") == of(b"__cf_bm=2; session=a") != of(b"__cf_bm=1; session=b")
+    assert len({"", of(b"session=a; __cf_bm=1"), of(b"session=b; __cf_bm=1"), of(b"my__cf_bm=1")}) == 4
+    assert of(b"awsalbum=1") != ""
+
+
 # -- what is not cached, and what is wrong -------------------------------------------------------------
 
 
@@ -195,6 +263,8 @@ def test_no_credential_can_be_read_from_a_key_and_a_secret_changes_it():
         call(chat(), dialect="generic"),
         call(chat(), method="GET"),
         Call("POST", URL, ((b"content-type", b"text/plain"),), json.dumps(chat()).encode(), "chat"),
+        Call("POST", URL, ((b"content-type", b"application/json-seq"),), json.dumps(chat()).encode(), "chat"),
+        Call("POST", URL, ((b"content-type", b"application/jsonl"),), json.dumps(chat()).encode(), "chat"),
         call(chat(), (b"content-encoding", b"gzip")),
         call({"model": "m", "input": "x", "background": True}, dialect="responses"),
         call({"model": "m", "input": "x", "conversation": "c"}, dialect="responses"),
@@ -202,6 +272,11 @@ def test_no_credential_can_be_read_from_a_key_and_a_secret_changes_it():
 )
 def test_what_is_no_question_is_left_alone(asked):
     assert READER(asked) is None
+
+
+@pytest.mark.parametrize("kind", [b"application/vnd.api+json", b"Application/JSON; charset=UTF-8"])
+def test_json_is_json_whatever_else_its_type_says(kind):
+    assert READER(Call("POST", URL, ((b"content-type", kind),), json.dumps(chat()).encode(), "chat"))
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff\xfe{}", b"[" * 99_999, b"1" * 9_999])
@@ -226,6 +301,7 @@ def test_what_can_be_read_in_two_ways_has_no_key(body):
         (b"x-semcache-ttl", b"inf"),
         (b"x-semcache-ttl", b"nan"),
         (b"x-semcache-threshold", b"1.1"),
+        (b"x-semcache-threshold", b"-0.1"),
         (b"x-semcache-threshold", b"high"),
         (b"x-semcache-semantic", b"perhaps"),
         (b"x-semcache-replay", b"slowly"),
@@ -245,6 +321,7 @@ def test_a_wish_that_means_nothing_names_its_header(name, value):
         (b"cache-control", b"max-age=5", True, 5),
         (b"cache-control", b"unheard-of", True, float("inf")),
         (b"cache-control", b"no-cache", False, float("inf")),
+        (b"cache-control", b"No-Cache", False, float("inf")),
         (b"pragma", b"no-cache", False, float("inf")),
         (b"pragma", b"else", True, float("inf")),
     ],
@@ -252,6 +329,11 @@ def test_a_wish_that_means_nothing_names_its_header(name, value):
 def test_https_own_wishes_are_read_as_http_has_it(name, value, looks, age):
     asked = READER(call(chat(), (name, value)))
     assert (asked.wishes.looks, asked.request.controls.max_age_s) == (looks, age)
+
+
+def test_an_old_header_takes_nothing_back_of_what_the_new_one_says():
+    asked = READER(call(chat(), (b"pragma", b"no-cache"), (b"cache-control", b"no-store")))
+    assert (asked.wishes.looks, asked.wishes.keeps) == (True, False)
 
 
 def test_a_ttl_is_no_longer_than_the_operators():
@@ -298,6 +380,29 @@ def test_wishes_are_read_and_are_no_part_of_the_key():
 def test_a_path_rewords_nothing_but_what_a_user_asked_last(path, text, semantic):
     request = READER(call(BASE, prompt=path)).request
     assert (request.text, request.controls.semantic) == (text, semantic)
+
+
+@pytest.mark.parametrize(
+    ("asked", "semantic"),
+    [
+        (QUESTION, True),
+        (f"{QUESTION}\nAnswer in one word.", False),
+        ([{"type": "text", "text": QUESTION}], True),
+        ([{"type": "image_url", "image_url": {"url": "u"}}, {"type": "text", "text": QUESTION}], False),
+    ],
+)
+def test_a_path_rewords_one_line_that_came_alone(asked, semantic):
+    request = READER(call({"q": asked}, dialect="generic", prompt="$.q")).request
+    assert (request.text.startswith(QUESTION), request.controls.semantic) == (True, semantic)
+
+
+def test_the_same_text_in_another_place_of_the_same_path_is_another_question():
+    def of(*texts):
+        body = {"of": [{"text": text} for text in texts]}
+        return call(body, dialect="generic", prompt="$.of[?@.text != ''].text")
+
+    assert READER(of("x", "")).request.text == READER(of("", "x")).request.text == "x"
+    assert not same(of("x", ""), of("", "x"))
 
 
 def test_two_calls_that_differ_outside_the_path_are_two():

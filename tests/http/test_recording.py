@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 import zlib
 from itertools import pairwise
 
@@ -72,9 +73,27 @@ def test_a_stream_is_known_to_be_whole_with_its_last_event_and_plain_ones_with_t
     assert recorded([PLAIN[:9], PLAIN[9:]])[1] is None
 
 
+def test_a_text_that_quotes_the_end_once_is_looked_at_once():
+    said = list(events({"content": "[DONE]"}, *({"content": "more"} for _ in range(40))))
+    assert recorded([*said, b"data: [DONE]\n\n"], head(EVENTS))[1] == len(said) + 1
+
+
+@pytest.mark.parametrize("dialect", ["chat", "generic"])
+def test_json_is_not_whole_because_of_a_blank_line(dialect):
+    assert recorded([PLAIN + b"\n\n", b"and more"], dialect=dialect)[0] is None
+
+
+def test_what_an_upstream_says_of_one_call_is_kept_with_no_answer_but_of_an_application():
+    said = {"x_account": "1", "x_request_id": "2"}
+    for extensions, kept in (({}, {}), ({IN_PROCESS: True}, {"x-account": "1"})):
+        payload, _ = recorded([b'{"a": 1}'], head(extensions=extensions, **said), dialect="generic")
+        assert json.loads(payload)["body"]["headers"] == kept
+
+
 def test_a_text_may_quote_what_ends_a_stream_more_often_than_anybody_looks():
     quoting = list(events(*({"content": "data: [DONE]\n\n"} for _ in range(40))))
-    payload, _ = recorded([*quoting, b"data: [DONE]\n\n"], head(EVENTS))
+    payload, count = recorded([*quoting, b"data: [DONE]\n\n"], head(EVENTS))
+    assert count is None  # it is found at the end of the connection
     assert json.loads(payload)["body"]["choices"][0]["message"]["content"].count("[DONE]") == 40
 
 
@@ -92,6 +111,8 @@ def test_a_text_may_quote_what_ends_a_stream_more_often_than_anybody_looks():
         (head(), b""),
         (head(), json.dumps({**WHOLE, "choices": []}).encode()),
         (head(), b"null"),
+        (head(), b"[1]"),
+        (head(), b'"x"'),
         (head(), b"[" * 9_999),
         (head(EVENTS), PLAIN),
         (head(EVENTS), b"".join(STREAM[:-1])),
@@ -110,9 +131,26 @@ def test_an_answer_beyond_the_limit_is_let_go_and_a_bomb_is_not_unpacked():
     packer = zlib.compressobj(9, wbits=31)
     bomb = packer.compress(b'{"a": "' + b"x" * (4 * LARGEST_ANSWER)) + packer.flush()
     recorder = Recorder(asked(), head(content_encoding="gzip"))
+    tracemalloc.start()
     assert recorder.takes(bomb) is None
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 3 * LARGEST_ANSWER
     assert recorder.ends() is None
     assert len(recorder._body) == 0
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_an_answer_of_several_gzip_members_is_not_kept_by_half(together):
+    members = [gzip.compress(PLAIN), gzip.compress(b" ")]
+    pieces = [b"".join(members)] if together else members
+    assert recorded(pieces, head(content_encoding="gzip"))[0] is None
+
+
+def test_a_text_of_a_told_length_is_all_there_with_its_last_byte():
+    begun = head("text/plain", extensions={IN_PROCESS: True}, content_length="4")
+    payload, count = recorded([b"Pa", b"ri"], begun, dialect="generic")
+    assert (json.loads(payload)["body"]["text"], count) == ("Pari", 2)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +189,7 @@ def test_only_what_can_be_read_is_asked_for(said, sent):
 def test_answers_of_unknown_apis_are_kept_as_they_stand_if_they_are_known_to_be_all(
     kind, body, in_process, kept
 ):
-    begun = head(kind, extensions={IN_PROCESS: True} if in_process else {})
+    begun = head(kind, extensions={IN_PROCESS: in_process, "http_version": b"HTTP/1.1"})
     payload, _ = recorded([body], begun, dialect="generic")
     assert (payload is not None) == kept
     if kept:
@@ -170,11 +208,39 @@ def test_what_is_one_callers_is_not_kept_of_an_unknown_api(said):
 
 
 @pytest.mark.parametrize(
-    "payload", ["", "{", "[]", '{"v": 2, "body": {}}', '{"v": 1, "body": []}', '{"v": 1}', "1"]
+    "payload",
+    [
+        "",
+        "{",
+        "[]",
+        json.dumps({"v": 2, "body": WHOLE}),
+        json.dumps({"body": WHOLE}),
+        '{"v": 1, "body": []}',
+        '{"v": 1}',
+        "1",
+    ],
 )
 def test_an_unreadable_payload_is_a_miss(payload):
     assert present(payload, asked(), Replay()) is None
     assert tokens(payload) == (0, 0)
+
+
+def test_a_chat_whose_tokens_nobody_counted_is_only_for_who_does_not_ask_for_them():
+    untold = pack("chat", EVENTS, b"".join(STREAM))
+    for payload, wanted, served in (
+        (untold, {}, False),
+        (untold, {"stream": True}, True),
+        (untold, {"stream": True, "usage": True}, False),
+        (pack("chat", JSON, PLAIN), {}, True),
+        (pack("chat", JSON, PLAIN), {"stream": True, "usage": True}, True),
+    ):
+        assert (present(payload, asked(**wanted), Replay()) is not None) is served
+
+
+@pytest.mark.parametrize("usage", [False, True])
+def test_a_stream_tells_its_tokens_to_who_asks_for_them(usage):
+    served = present(pack("chat", JSON, PLAIN), asked(stream=True, usage=usage), Replay())
+    assert (b'"total_tokens"' in b"".join(served.body)) is usage
 
 
 def test_the_tokens_of_all_three_apis_are_read():

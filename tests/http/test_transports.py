@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import anthropic
 import httpx
@@ -14,11 +16,11 @@ import pytest
 from doubles.http_questions import OTHER, QUESTION, REWORDED, WHOLE, all_at_once, chat, events, status
 from doubles.http_wire import WireUpstream
 
-from semcache_integrations import SemanticCache
+from semcache_integrations import SemanticCache, scope
 from semcache_integrations.core.errors import ConfigurationError
 from semcache_integrations.core.replay import Replay
 from semcache_integrations.httpx2 import AsyncSemanticCacheTransport, SemanticCacheTransport
-from semcache_integrations.testing import HashingEmbedder
+from semcache_integrations.testing import HashingEmbedder, MemoryStore
 
 # -- the SDKs ------------------------------------------------------------------------------------------
 
@@ -434,6 +436,117 @@ def test_equal_calls_of_threads_share_one_call_upstream(client, cache):
         assert [answer.json() for answer in told] == [WHOLE] * 8
         assert sorted(map(status, told)) == ["hit"] * 7 + ["miss"]
         assert wire.count == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (({}, {}), ({"stream": True}, {})),
+        (({"stream": True}, {}), ({"stream": True, **USAGE}, {})),
+        (({}, {}), ({}, {"cache-control": "no-store"})),
+        (({}, {}), ({}, {"x-semcache-ttl": "60"})),
+    ],
+)
+def test_calls_that_want_another_answer_or_treat_it_otherwise_share_none(client, cache, one, other):
+    arrived = threading.Event()
+    with WireUpstream(arrived, json.dumps(WHOLE).encode()) as wire:
+        url = f"{wire.origin}/v1/chat/completions"
+
+        def ask(wanted):
+            more, headers = wanted
+            return client.post(url, json=chat(**more), headers=headers, timeout=30)
+
+        with ThreadPoolExecutor(2) as threads:
+            told = [threads.submit(ask, wanted) for wanted in (one, other)]
+            while cache.stats().lookups < 2:
+                pass
+            arrived.set()
+            assert [status(answer.result()) for answer in told] == ["miss", "miss"]
+        assert wire.count == 2
+
+
+def test_who_wants_it_fresh_waits_for_nobody_else_who_does(client):
+    arrived = threading.Event()
+    with WireUpstream(arrived, json.dumps(WHOLE).encode()) as wire, ThreadPoolExecutor(2) as threads:
+        url, wish = f"{wire.origin}/v1/chat/completions", {"cache-control": "no-cache"}
+        told = [threads.submit(client.post, url, json=chat(), headers=wish, timeout=30) for _ in range(2)]
+        while wire.count < 2 and not all(answer.done() for answer in told):
+            pass
+        arrived.set()
+        assert [status(answer.result()) for answer in told] == ["miss", "miss"]
+        assert wire.count == 2
+
+
+def test_a_call_that_an_equal_one_has_overtaken_gets_its_answer_as_a_hit(provider):
+    class Overtaken(MemoryStore):
+        meanwhile = None
+
+        def search(self, namespace, vector, limit):
+            found, meanwhile = super().search(namespace, vector, limit), self.meanwhile
+            self.meanwhile = None
+            if meanwhile is not None:
+                meanwhile()
+            return found
+
+    store = Overtaken()
+    with (
+        SemanticCache(embedder=HashingEmbedder(), store=store) as cache,
+        httpx2.Client(transport=SemanticCacheTransport(cache), base_url=provider.url) as client,
+    ):
+        overtaking = []
+        store.meanwhile = lambda: overtaking.append(client.post("/chat/completions", json=chat()))
+        answer = client.post("/chat/completions", json=chat())
+    assert [status(overtaking[0]), status(answer)] == ["miss", "hit"]
+    assert answer.headers["x-cache-tier"] == "hash"
+    assert answer.json() == overtaking[0].json()
+    assert provider.count == 1
+
+
+@pytest.mark.parametrize("wish", [{}, {"cache-control": "no-cache"}])
+def test_an_answer_that_is_read_outside_of_its_scope_belongs_to_it(client, provider, wish):
+    url = f"{provider.url}/chat/completions"
+    with scope(tenant="a"):
+        request = client.build_request("POST", url, json=chat(), headers=wish)
+        response = client.send(request, stream=True)
+    response.read()
+    with scope(tenant="b"):
+        assert status(client.post(url, json=chat())) == "miss"
+    with scope(tenant="a"):
+        assert status(client.post(url, json=chat())) == "hit"
+    assert provider.count == 2
+
+
+@pytest.mark.parametrize("wish", [{}, {"cache-control": "no-cache"}])
+async def test_an_answer_that_is_read_outside_of_its_scope_belongs_to_it_in_tasks_too(
+    aclient, provider, wish
+):
+    url = f"{provider.url}/chat/completions"
+    with scope(tenant="a"):
+        request = aclient.build_request("POST", url, json=chat(), headers=wish)
+        response = await aclient.send(request, stream=True)
+    await response.aread()
+    with scope(tenant="b"):
+        assert status(await aclient.post(url, json=chat())) == "miss"
+    with scope(tenant="a"):
+        assert status(await aclient.post(url, json=chat())) == "hit"
+    assert provider.count == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_entry_that_is_no_answer_is_a_miss_and_breaks_no_call(provider, stream):
+    class Lies(MemoryStore):
+        def put(self, entry, vector):
+            super().put(replace(entry, payload='{"v": 1, "body": {"choices": 7, "usage": 7}}'), vector)
+
+    store = Lies()
+    for _ in range(2):
+        with (
+            SemanticCache(embedder=HashingEmbedder(), store=store) as cache,
+            httpx2.Client(transport=SemanticCacheTransport(cache), base_url=provider.url) as client,
+        ):
+            answer = client.post("/chat/completions", json=chat(stream=stream))
+            assert (answer.status_code, status(answer)) == (200, "miss")
+    assert answer.headers["x-cache-reason"] == "unusable"
 
 
 def test_an_embedder_that_fails_is_asked_once_for_a_call_and_a_repeat_hits_all_the_same(provider):
