@@ -93,10 +93,16 @@ def present(payload: str, asked: Asked, usual: Replay) -> Served | None:
         return Served(body["kind"], pieces, replay.delay_s, body["headers"])
     if asked.dialect in _NEEDS_USAGE and not body.get("usage") and (asked.usage or not asked.stream):
         return None
-    fresh = _FORMS[asked.dialect].renamed(body)
+    form = _FORMS[asked.dialect]
+    if not form.is_complete(body):  # somebody else wrote it, or it was damaged
+        return None
+    fresh = form.renamed(body)
     if not asked.stream:
         return Served(JSON, _dumped(fresh).encode())
-    return Served(f"{EVENTS}; charset=utf-8", _frames(fresh, asked, replay), replay.delay_s)
+    frames = tuple(
+        _frames(fresh, asked, replay)
+    )  # now: a damaged entry must not break a stream that has begun
+    return Served(f"{EVENTS}; charset=utf-8", iter(frames), replay.delay_s)
 
 
 def tokens(payload: str) -> tuple[int, int]:
@@ -119,9 +125,9 @@ def _frames(body: Mapping[str, Any], asked: Asked, replay: Replay) -> Iterator[b
 def _pieces(kind: str, text: str, replay: Replay) -> bytes | Iterator[bytes]:
     """Return a text of which only its type is known: JSON in one piece, events one by one, others as replays are."""
     if kind.startswith(EVENTS):
-        return (event.encode() for event in _EVENT.findall(text))
+        return iter([event.encode() for event in _EVENT.findall(text)])
     if kind.startswith("text/"):
-        return (piece.encode() for piece in split(text, replay))
+        return iter([piece.encode() for piece in split(text, replay)])
     return text.encode()
 
 

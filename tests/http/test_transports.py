@@ -533,10 +533,12 @@ async def test_an_answer_that_is_read_outside_of_its_scope_belongs_to_it_in_task
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_entry_that_is_no_answer_is_a_miss_and_breaks_no_call(provider, stream):
+@pytest.mark.parametrize("choices", ["7", "[7]", '[{"message": 7}]', '[{"message": {"tool_calls": [7]}}]'])
+def test_an_entry_that_is_no_answer_is_a_miss_and_breaks_no_call(provider, stream, choices):
     class Lies(MemoryStore):
         def put(self, entry, vector):
-            super().put(replace(entry, payload='{"v": 1, "body": {"choices": 7, "usage": 7}}'), vector)
+            payload = f'{{"v": 1, "body": {{"choices": {choices}, "usage": 7}}}}'
+            super().put(replace(entry, payload=payload), vector)
 
     store = Lies()
     for _ in range(2):
