@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any  # Any: settings, which CacheConfig checks
 
 import click
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from semcache_integrations.observability.otel import Spans
 
 _MEGABYTE = 2**20
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what is shown for it, not what is chosen
 SECONDS = click.FloatRange(min=0, min_open=True)
 
 
@@ -268,9 +268,17 @@ def _providers(stated: tuple[str, ...]) -> Any:  # Any: imported late
     return known
 
 
+def _is_everywhere(host: str) -> bool:
+    """Whether a host is no place to ask, but all addresses at once."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 def _greet(host: str, port: int, settings: ProxySettings) -> None:
     table = Table("SDK", "base_url", "goes to", title="semcache serve", title_justify="left")
-    here = "localhost" if host in _EVERYWHERE else host
+    here = "localhost" if _is_everywhere(host) else host
     shown = f"[{here}]" if ":" in here else here
     for name, path in (("openai", "/v1"), ("anthropic", "")):
         provider = settings.providers.named(name)

@@ -111,19 +111,17 @@ class SemanticCacheMiddleware:
             async with aclosing(answer) as parts:
                 await (await _response(parts))(scope, receive, send)
         finally:
-            for (
-                running
-            ) in going_on:  # what the application does after its answer, it does before its server ends
+            # What the application does after its answer, it does before its server ends.
+            for running in going_on:
                 await running
 
     def _concerns(self, scope: Message) -> bool:
+        """Whether to read a request's body: of anything but JSON nothing is read before the application asks for it."""
         return (
             scope["type"] == "http"
             and scope["method"] in self._methods
             and any(scope["path"].startswith(prefix) for prefix in self._prefixes)
-            and is_json(
-                _call(scope, b"")
-            )  # of anything else nothing is read that the application has not asked for
+            and is_json(_call(scope, b""))
         )
 
     def _asked(self, scope: Message, body: bytes) -> Any:
