@@ -14,7 +14,7 @@ def paced(chunks: Iterable[T], delay_s: float) -> Iterator[T]:
     """Yield the chunks, waiting `delay_s` seconds between two of them."""
     for at, chunk in enumerate(chunks):
         if at and delay_s:
-            time.sleep(delay_s)
+            time.sleep(delay_s)  # what the caller asked for: a replay as slow as a live stream
         yield chunk
 
 

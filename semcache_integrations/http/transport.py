@@ -25,6 +25,7 @@ from semcache_integrations.http.problems import ProblemError
 from semcache_integrations.http.providers import dialect_of
 from semcache_integrations.http.recording import acceptable
 from semcache_integrations.http.requests import Reader, naming_tenants
+from semcache_integrations.http.routing import PROMPT, PROMPT_ALIAS
 
 _OWN = (b"x-llm-", b"x-semcache-")
 _LIBRARIES = frozenset({"httpx", "httpx2"})
@@ -51,6 +52,7 @@ class Caching:
     library: ClassVar[Any]
     body: ClassVar[type[Any]]
     carries: ClassVar[str]  # what its clients, and the transport inside it, call
+    network: ClassVar[str]  # what the library calls the transport inside it, if none is given
 
     def __init__(
         self,
@@ -69,10 +71,7 @@ class Caching:
         self.cache = shared_or_new(cache, settings, type(self))
         reader = Reader(usual, self.cache.config.secret_bytes, share, tenant_of)
         self._exchange = Exchange(self.cache, reader, usual)
-        self._inner = self._network() if transport is None else transport
-
-    def _network(self) -> Any:
-        raise NotImplementedError
+        self._inner = getattr(self.library, self.network)() if transport is None else transport
 
     def _check_inner(self, transport: Any) -> None:
         """Refuse what cannot reach the network for this one."""
@@ -81,9 +80,8 @@ class Caching:
         ours = self.library.__name__
         libraries = {kind.__module__.partition(".")[0] for kind in type(transport).__mro__} & _LIBRARIES
         if not hasattr(transport, self.carries) or (libraries and ours not in libraries):
-            wanted = type(self._network()).__name__
             raise ConfigurationError(
-                f"transport= is what reaches the network, such as {ours}.{wanted}(), not "
+                f"transport= is what reaches the network, such as {ours}.{self.network}(), not "
                 f"{type(transport).__module__.partition('.')[0]}.{type(transport).__name__}"
             )
 
@@ -104,7 +102,7 @@ class Caching:
 
     def _asked(self, request: Any) -> Asked | None:
         """Return what the cache may answer, if the request's body is worth reading and has been read."""
-        prompt = request.headers.get("x-llm-prompt", "")
+        prompt = request.headers.get(PROMPT) or request.headers.get(PROMPT_ALIAS, "")
         dialect = dialect_of(request.url.path) or ("generic" if prompt else None)
         headers: Headers = tuple(request.headers.raw)
         call = Call(request.method, str(request.url), headers, request.content, dialect, prompt)
@@ -148,6 +146,7 @@ class SyncCaching(Caching):
     """Carries sync requests."""
 
     carries: ClassVar[str] = "handle_request"
+    network: ClassVar[str] = "HTTPTransport"
 
     async def __aenter__(self) -> NoReturn:
         """Refuse an async client."""
@@ -156,9 +155,6 @@ class SyncCaching(Caching):
     async def handle_async_request(self, _request: Any) -> NoReturn:
         """Refuse an async client."""
         self._refuse_client("an AsyncClient", "an AsyncSemanticCacheTransport")
-
-    def _network(self) -> Any:
-        return self.library.HTTPTransport()
 
     def carry(self, request: Any) -> Any:
         """Return the response, from the cache or from the network."""
@@ -197,6 +193,7 @@ class AsyncCaching(Caching):
     """Carries async requests; the twin of `SyncCaching`."""
 
     carries: ClassVar[str] = "handle_async_request"
+    network: ClassVar[str] = "AsyncHTTPTransport"
 
     def __enter__(self) -> NoReturn:
         """Refuse a sync client."""
@@ -205,9 +202,6 @@ class AsyncCaching(Caching):
     def handle_request(self, _request: Any) -> NoReturn:
         """Refuse a sync client."""
         self._refuse_client("a sync Client", "a SemanticCacheTransport")
-
-    def _network(self) -> Any:
-        return self.library.AsyncHTTPTransport()
 
     async def acarry(self, request: Any) -> Any:
         """Return the response, from the cache or from the network."""

@@ -41,7 +41,7 @@ class ReplayedResponses(Paced, CachedResponsesAPIStreamingIterator):
 
 
 def _typed(event: dict[str, Any], wanted: Wanted) -> Any:  # Any: one of LiteLLM's event classes
-    reader = OpenAIResponsesAPIConfig()  # type: ignore[no-untyped-call]  # litellm is half typed
-    return reader.transform_streaming_response(
+    reader: Any = OpenAIResponsesAPIConfig  # Any: LiteLLM's constructor has no types
+    return reader().transform_streaming_response(
         model=wanted.model, parsed_chunk=event, logging_obj=wanted.logging_obj
     )

@@ -11,7 +11,6 @@ import os
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -26,7 +25,7 @@ from semcache_integrations.http.providers import DEFAULT, OPENAI
 from semcache_integrations.http.proxy import ProxySettings, create_proxy_app
 from semcache_integrations.testing import FakeUpstream, Latency
 
-_LOOK_S = 0.01
+_NEVER_AGAIN_S = 10**9
 _FORGET_EVERY = 1_000  # calls
 _WAITING = 2_048  # connections that nobody has accepted yet
 
@@ -80,17 +79,26 @@ def proxy(origin: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=_WAITING)
     with SemanticCache() as cache:
         app = create_proxy_app(cache, settings)
-        server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning", lifespan="on"))
-        threading.Thread(target=_watch, args=(server, listener.getsockname()[1]), daemon=True).start()
+
+        async def serves() -> None:  # called in the first turn of the server's loop, when it serves
+            _say(origin=f"http://127.0.0.1:{listener.getsockname()[1]}")
+            threading.Thread(target=_end_with_input, args=(server,), daemon=True).start()
+
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_level="warning",
+            lifespan="on",
+            callback_notify=serves,
+            timeout_notify=_NEVER_AGAIN_S,
+        )
+        server = uvicorn.Server(config)
         server.run(sockets=[listener])
     _say()
 
 
-def _watch(server: uvicorn.Server, port: int) -> None:
-    """Say where the server is as soon as it serves; end it with the standard input."""
-    while not server.started:
-        time.sleep(_LOOK_S)
-    _say(origin=f"http://127.0.0.1:{port}")
+def _end_with_input(server: uvicorn.Server) -> None:
+    """End the server when the standard input ends."""
     sys.stdin.read()
     server.should_exit = True
 

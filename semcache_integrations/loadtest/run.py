@@ -140,12 +140,13 @@ def _stoppable(load: Load) -> Iterator[None]:
         load.interrupted = True
         load.stop.set()
 
-    with suppress(NotImplementedError, RuntimeError):  # Windows; a loop on another thread
+    # asyncio knows no signals on Windows, nor on a thread other than the main one: there Ctrl-C interrupts, as ever.
+    with suppress(NotImplementedError, RuntimeError):
         loop.add_signal_handler(signal.SIGINT, interrupted)
     try:
         yield
     finally:
-        with suppress(NotImplementedError, RuntimeError):
+        with suppress(NotImplementedError, RuntimeError):  # as above: where none was added, none is removed
             loop.remove_signal_handler(signal.SIGINT)
 
 

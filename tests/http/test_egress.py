@@ -119,7 +119,10 @@ def engaged(address: str, port: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+@pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="only Linux lets a connection wait when the queue of a listener is full; others refuse it",
+)
 async def test_an_address_that_does_not_answer_leaves_time_for_the_second():
     names, limits = Names(a=[["127.0.0.2", "127.0.0.1"]]), Timeouts(connect_s=1.0)
     async with (

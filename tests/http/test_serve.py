@@ -140,7 +140,7 @@ def test_metrics_and_dashboard_want_the_token(serve):
         (["--ttl=10", "--fresh=10"], "--fresh"),
         (["--otel"], "opentelemetry-instrument"),
         (["--upstream=a b"], "a b"),
-        (["--path=/tmp/x", "--url=http://x"], "not both"),
+        (["--path=x", "--url=http://x"], "not both"),
         (["--stale-if-error=3"], "fresh"),
         (["--port=99999"], "port"),
         (["--threshold=2"], "threshold"),

@@ -26,24 +26,21 @@ from semcache_integrations.testing import HashingEmbedder, MemoryStore
 
 
 @pytest.fixture
-def openai_sdk(cache, provider):
-    with openai.OpenAI(
-        base_url=provider.url,
-        api_key="sk-1",
-        max_retries=0,
-        http_client=httpx2.Client(transport=SemanticCacheTransport(cache)),
-    ) as sdk:
+def cached(cache):
+    """The arguments that let an SDK's calls go through the cache."""
+    network = httpx2.Client(transport=SemanticCacheTransport(cache))
+    return {"api_key": "sk-1", "max_retries": 0, "http_client": network}
+
+
+@pytest.fixture
+def openai_sdk(cached, provider):
+    with openai.OpenAI(base_url=provider.url, **cached) as sdk:
         yield sdk
 
 
 @pytest.fixture
-def anthropic_sdk(cache, provider):
-    with anthropic.Anthropic(
-        base_url=provider.origin,
-        api_key="sk-1",
-        max_retries=0,
-        http_client=httpx2.Client(transport=SemanticCacheTransport(cache)),
-    ) as sdk:
+def anthropic_sdk(cached, provider):
+    with anthropic.Anthropic(base_url=provider.origin, **cached) as sdk:
         yield sdk
 
 
@@ -304,6 +301,15 @@ def test_replays_are_cut_as_the_transport_or_the_call_says(cache, provider):
         by_words = client.post(url, json=chat(stream=True)).text
         whole = client.post(url, json=chat(stream=True), headers={"x-semcache-replay": "none"}).text
     assert by_words.count('"content"') > whole.count('"content"')
+
+
+@pytest.mark.parametrize("name", ["x-llm-prompt", "X-LLM-Proxy-Prompt"])
+def test_another_api_is_cached_where_a_header_says_what_is_asked(client, name):
+    with WireUpstream(b'{"answer": 1}') as wire:
+        for asked, told in ((QUESTION, "miss"), (REWORDED, "hit"), (OTHER, "miss")):
+            answer = client.post(f"{wire.origin}/ask", json={"q": asked, "k": 1}, headers={name: "$.q"})
+            assert status(answer) == told
+        assert not [seen for seen in wire.seen[0][2] if seen.lower().startswith("x-llm")]
 
 
 # -- what passes through -------------------------------------------------------------------------------

@@ -254,7 +254,9 @@ async def test_threads_that_wait_leave_their_executor_to_the_one_they_wait_for(p
         await asyncio.gather(leader, *followers, *busy)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no forks")
+@pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="this system has no os.fork, so there is no child to test"
+)
 def test_a_forked_process_waits_for_nobody_who_stayed_behind(patient):
     """The thread that leads is not in the child, so nothing there would ever land."""
     flights, led = patient._flights, threading.Event()

@@ -127,7 +127,9 @@ async def test_what_is_heard_late_of_a_call_does_not_land_the_next_one(flights):
     assert [one.call for one in flights._flights.values()] == [2]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no forks")
+@pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="this system has no os.fork, so there is no child to test"
+)
 def test_a_forked_process_has_a_lock_of_its_own(flights):
     """A thread that has stayed behind may hold the parent's."""
     held, done = threading.Event(), threading.Event()

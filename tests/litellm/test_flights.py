@@ -242,7 +242,10 @@ async def test_who_waited_for_a_stream_that_is_left_goes_upstream(patient, chat,
     assert open_provider.count == 2
 
 
-@pytest.mark.skipif(not CACHES_RESPONSES, reason="LiteLLM 1.80 keeps the records of its streams alive")
+@pytest.mark.skipif(
+    not CACHES_RESPONSES,
+    reason="LiteLLM 1.80 keeps the records of its streams alive, so nothing tells that one was dropped",
+)
 def test_who_waited_for_a_sync_stream_that_is_dropped_goes_upstream(patient, chat, open_provider):
     stream = chat.sync(stream=True)
     next(stream)

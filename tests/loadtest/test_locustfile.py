@@ -65,7 +65,10 @@ def test_its_users_find_that_repeats_are_not_cached(printed, proxied, monkeypatc
     assert any("miss answered" in why for _name, why in failures)
 
 
-@pytest.mark.skipif(find_spec("locust") is None, reason="locust is not installed: pip install --group load")
+@pytest.mark.skipif(
+    find_spec("locust") is None,
+    reason="the same file runs above on a stand-in; with locust itself: pip install --group load",
+)
 def test_real_locust_runs_it(printed, proxied):
     with proxied(similarity_threshold=0.97) as (origin, _cache):
         command = ["-m", "locust", "-f", str(printed), "--headless", "-u", "5", "-r", "5", "-t", "3s"]
