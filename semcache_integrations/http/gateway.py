@@ -68,16 +68,17 @@ class Gateway:
 
     async def answer(self, request: Request) -> Response:
         """Return the response to a request."""
+        call = Call(request.method, str(request.url), tuple(request.headers.raw), b"")
         try:
             routed = self._routed(request)
+            call = replace(call, url=routed.url, dialect=routed.dialect, prompt=routed.prompt)
             self._check(routed.url)
-            said = tuple(request.headers.raw)
-            call = Call(request.method, routed.url, said, b"", routed.dialect, routed.prompt)
             sent = replace(call, headers=_encoded(routed.headers))
             if routed.dialect is None or not is_json(call):
                 return await self._passed(call, sent, request)
             body = await bodies.read(request, self._largest)
         except ProblemError as problem:
+            self._watch.refused(call, None, problem.status, problem.message)
             return refusal(problem, anthropic=_is_anthropic(request))
         return await self._answered(replace(call, body=body), replace(sent, body=body))
 
@@ -88,12 +89,9 @@ class Gateway:
             upload = bodies.pieces(request)
             length = tuple(field for field in call.headers if field[0].lower() == b"content-length")
             sent = replace(sent, headers=sent.headers + length)
-        parts = self._watch.follow(call, None, self._fetched(sent, upload), labels.other("bypass"))
-        try:
-            return await _response(parts)
-        except ProblemError as problem:
-            self._watch.refused(call, None, problem.status, problem.message)
-            raise
+        return await _response(
+            self._watch.follow(call, None, self._fetched(sent, upload), labels.other("bypass"))
+        )
 
     async def _answered(self, call: Call, sent: Call) -> Response:
         """Answer a call, of which `sent` goes upstream."""

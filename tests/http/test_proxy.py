@@ -185,8 +185,13 @@ def test_what_is_wrong_is_said_in_the_providers_shape_and_asks_nobody(
     said = {"content-type": "application/json", **headers}
     answer = client.post(path, content=content, headers=said)
     assert (answer.status_code, provider.count) == (code, 0)
-    assert word in answer.json()["error"]["message"]
+    said = answer.json()["error"]["message"]
+    assert word in said
     assert status(answer) == "error"
+    if not path.startswith("/semcache/v1/put"):
+        latest = client.get("/admin/data").json()["recent"][0]
+        assert (latest["status"], latest["http_status"]) == ("error", code)
+        assert latest["reason"][:60] == said[:60]
 
 
 def test_anthropics_errors_have_its_own_shape(client):
